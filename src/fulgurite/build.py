@@ -1,0 +1,178 @@
+"""From the composed config to a ``Run``: the only file that instantiates."""
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.errors import InstantiationException
+from hydra.utils import get_object, instantiate
+from lightning_fabric import seed_everything
+from omegaconf import DictConfig
+
+from fulgurite.callbacks.divergence import StopOnDivergence
+from fulgurite.callbacks.throughput import Throughput
+from fulgurite.checkpoint import VerifiedCheckpointIO
+from fulgurite.errors import ConfigError, FulguriteError, check_int, check_number, did_you_mean
+from fulgurite.loop import use_fast_loop
+from fulgurite.models.supervised import Supervised
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that training needs; no config below this point.
+
+    Attributes:
+        model: what is trained.
+        data: what it is trained on.
+        trainer: Lightning's trainer, with callbacks and loggers.
+        throughput: measures samples a second.
+        divergence: tells whether the loss became infinite or not a number.
+        folder: the run folder.
+        metric: name of the objective.
+        mode: ``max`` or ``min``.
+        checkpoint: where to go on from, or ``None``.
+        test: test the best checkpoint after training.
+    """
+
+    model: pl.LightningModule
+    data: pl.LightningDataModule
+    trainer: pl.Trainer
+    throughput: Throughput
+    divergence: StopOnDivergence
+    folder: Path
+    metric: str
+    mode: str
+    checkpoint: Path | None
+    test: bool
+
+
+def build(cfg: DictConfig) -> Run:
+    """Build a run.
+
+    Raises:
+        ConfigError: for a value that no class accepts, with the config key in front.
+    """
+    seed_everything(check_int("seed", cfg.seed, low=0), workers=True, verbose=False)
+    data = build_data(cfg)
+    model = build_model(cfg)
+    throughput, divergence = Throughput(), StopOnDivergence()
+    trainer = _make(
+        cfg,
+        "trainer",
+        callbacks=[*_make_all(cfg, "callbacks"), throughput, divergence],
+        logger=_make_all(cfg, "logger") or False,
+        plugins=[VerifiedCheckpointIO()],
+        default_root_dir=cfg.folder,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,
+    )
+    use_fast_loop(trainer)
+    return Run(
+        model=model,
+        data=data,
+        trainer=trainer,
+        throughput=throughput,
+        divergence=divergence,
+        folder=Path(cfg.folder),
+        metric=cfg.objective.metric,
+        mode=str(cfg.objective.mode.value),
+        checkpoint=None if cfg.checkpoint is None else Path(cfg.checkpoint),
+        test=cfg.test,
+    )
+
+
+def build_data(cfg: DictConfig) -> pl.LightningDataModule:
+    """The data alone, as ``predict`` needs it."""
+    return _make(cfg, "data")
+
+
+def build_model(cfg: DictConfig) -> pl.LightningModule:
+    """The model alone, with optimiser and schedule when it follows the shared recipe."""
+    model = _make(cfg, "model")
+    if isinstance(model, Supervised):
+        check_number("optimizer.lr", cfg.optimizer.get("lr"), above=0)
+        model.seed = cfg.seed
+        model.make_optimizer = _named("optimizer", _make(cfg, "optimizer"))
+        model.make_scheduler = _named("scheduler", _make(cfg, "scheduler")) if cfg.scheduler else None
+    return model
+
+
+def _make(cfg: DictConfig, group: str, **extra: Any) -> Any:
+    """Instantiate one group's node."""
+    node = cfg[group]
+    _check_arguments(group, node)
+    return _named(group, instantiate)(node, **extra, _convert_="all")
+
+
+def _make_all(cfg: DictConfig, group: str) -> list[Any]:
+    """Instantiate each named node of a group such as ``callbacks``; a null switches one off."""
+    return [_make(cfg[group], name) for name, node in cfg[group].items() if node is not None]
+
+
+def _named(group: str, function: Any) -> Any:
+    """``function``, with what it refuses told as an error of the config group."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except InstantiationException as error:
+            cause = error.__cause__
+            if isinstance(cause, ConfigError):
+                raise ConfigError(_prefixed(group, str(cause))) from cause
+            if isinstance(cause, FulguriteError):
+                raise cause from None
+            if isinstance(cause, ValueError | TypeError | RuntimeError | ImportError):
+                raise ConfigError(f"{group}: {cause}") from cause
+            raise
+        except ConfigError as error:
+            raise ConfigError(_prefixed(group, str(error))) from error
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{group}: {error}") from error
+
+    return call
+
+
+def _prefixed(group: str, message: str) -> str:
+    """Put the group before a message that starts with a bare argument name: ``dropout must`` to ``model.dropout must``."""
+    first = message.split(" ", 1)[0]
+    return message if "." in first and not first.startswith("spec.") or "=" in first else f"{group}.{message}"
+
+
+def _check_arguments(group: str, node: DictConfig) -> None:
+    """Refuse a key that the class does not take; Hydra's own ``+key=value`` would let a typo through to a TypeError.
+
+    Raises:
+        ConfigError: with the nearest argument and all of them.
+    """
+    target = node.get("_target_")
+    if target is None:
+        raise ConfigError(f"{group} names no class: its yaml needs a _target_")
+    try:
+        function = get_object(target)
+    except Exception as error:
+        raise ConfigError(f"{group}._target_={target} cannot be imported: {error}") from error
+    known = _arguments(function)
+    unknown = [key for key in node if key not in known and not str(key).startswith("_")]
+    if known and unknown:
+        raise ConfigError(
+            f"{group}.{unknown[0]} is not an argument of {target.rpartition('.')[2]}"
+            f"{did_you_mean(str(unknown[0]), known)}; it takes {', '.join(sorted(known))}"
+        )
+
+
+def _arguments(function: Any) -> list[str]:
+    """Names of the arguments, those that ``**options`` hands to a base class included."""
+    classes = inspect.getmro(function) if inspect.isclass(function) else [function]
+    names: list[str] = []
+    for one in classes:
+        try:
+            parameters = inspect.signature(one).parameters.values()
+        except (ValueError, TypeError):
+            return []
+        names += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return names

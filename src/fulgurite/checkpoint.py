@@ -1,0 +1,61 @@
+"""Checkpoint files: written whole or not at all, and verified when they are read."""
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
+
+from fulgurite.errors import RunFolderError
+
+
+class VerifiedCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoint plugin with an atomic write and a verified read.
+
+    A checkpoint is a zip file, so each tensor in it already carries a checksum (CRC-32); reading tests them all.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write beside ``path``, then rename."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Callable | None = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Load a checkpoint of plain values and tensors.
+
+        Raises:
+            RunFolderError: when the file is absent or damaged.
+        """
+        return load_checkpoint(Path(path))
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint to the CPU, after testing the checksum of each of its parts.
+
+    Raises:
+        RunFolderError: when the file is absent, truncated or otherwise damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+        if damaged is None:
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise RunFolderError(f"there is no checkpoint {path}; repeat the run, or give another one") from None
+    except (zipfile.BadZipFile, EOFError, RuntimeError, OSError) as error:
+        raise RunFolderError(f"the checkpoint {path} is damaged ({error}); use another one or repeat the run") from error
+    raise RunFolderError(f"the checkpoint {path} is damaged (bad checksum of {damaged}); use another one")

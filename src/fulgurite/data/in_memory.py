@@ -1,0 +1,150 @@
+"""The base of every data set of this project: load once, split once, keep it on the training device.
+
+A data set's own file says how to load its tensors and how to encode a raw batch; splitting, subsets, loaders and the
+check against ``data.spec`` are here.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from fulgurite.data.batches import Augment, BatchLoader, Draws
+from fulgurite.errors import ConfigError, DataError, check_bool, check_int
+from fulgurite.spec import DataSpec
+
+
+class Part(NamedTuple):
+    """One part of a data set: raw samples x (N x ...) and targets y (N or N x outputs)."""
+
+    x: Tensor
+    y: Tensor
+
+
+class InMemoryData(pl.LightningDataModule):
+    """Train, validation and test parts as tensors.
+
+    Args:
+        spec: sizes and task, as in ``data.spec``; what is loaded is checked against it.
+        batch_size: samples in a training batch, over all devices; ``null`` for the whole training part.
+        eval_batch_size: samples in a validation, test or prediction batch.
+        seed: seed of the order of the samples and of their augmentation.
+        augmentation: transforms of a raw training batch, applied in order.
+        drop_last: leave out a smaller last training batch.
+        passes_per_epoch: passes over the training part that make one epoch; small sets use many.
+        train_subset: keep this many training samples only, the first of the shuffled part.
+    """
+
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        batch_size: int | None = 64,
+        eval_batch_size: int = 1000,
+        seed: int = 0,
+        augmentation: Mapping[str, Augment] | None = None,
+        drop_last: bool = True,
+        passes_per_epoch: int = 1,
+        train_subset: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = DataSpec(**spec)
+        self.batch_size = None if batch_size is None else check_int("batch_size", batch_size)
+        self.eval_batch_size = check_int("eval_batch_size", eval_batch_size)
+        self.seed = check_int("seed", seed, low=0)
+        self.augmentation = list((augmentation or {}).values())
+        self.drop_last = check_bool("drop_last", drop_last)
+        self.passes_per_epoch = check_int("passes_per_epoch", passes_per_epoch)
+        self.train_subset = None if train_subset is None else check_int("train_subset", train_subset)
+        if self.augmentation and not self.spec.is_image:
+            raise ConfigError(
+                f"augmentation is for images, and this data set's samples have shape {list(self.spec.input_shape)}; "
+                "use augmentation=none"
+            )
+        self._parts: dict[str, Part] = {}
+
+    @abstractmethod
+    def load_train(self) -> tuple[Part, Part]:
+        """Load the training and the validation part, raw."""
+
+    @abstractmethod
+    def load_test(self) -> Part:
+        """Load the test part, raw. Called once, after training."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Turn a raw batch into the float batch that the model sees (B x input_shape)."""
+        return x
+
+    def setup(self, stage: str) -> None:
+        """Load what ``stage`` (``fit``, ``validate`` or ``test``) needs, to the training device.
+
+        Raises:
+            DataError: when the loaded tensors do not have the sizes of ``data.spec``.
+        """
+        if stage in ("fit", "validate") and "train" not in self._parts:
+            train, val = self.load_train()
+            if self.train_subset is not None:
+                if self.train_subset > len(train.x):
+                    raise ConfigError(
+                        f"data.train_subset={self.train_subset} is more than the {len(train.x)} training samples there "
+                        "are; use a smaller number or null"
+                    )
+                train = Part(train.x[: self.train_subset], train.y[: self.train_subset])
+            self._parts |= {"train": self._place(train), "val": self._place(val)}
+        if stage == "test" and "test" not in self._parts:
+            self._parts["test"] = self._place(self.load_test())
+
+    def part(self, name: str) -> Part:
+        """The ``train``, ``val`` or ``test`` part, after ``setup``."""
+        return self._parts[name]
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled, augmented batches of the training part."""
+        train = self._parts["train"]
+        return self._loader(
+            train,
+            batch_size=len(train.x) if self.batch_size is None else self.batch_size,
+            augment=self._augment if self.augmentation else None,
+            # A full batch has no order; keeping it unshuffled saves a permutation a step.
+            shuffle=self.batch_size is not None,
+            drop_last=self.drop_last,
+            passes=self.passes_per_epoch,
+            seed=self.seed,
+        )
+
+    def val_dataloader(self) -> BatchLoader:
+        """Batches of the validation part, in order."""
+        return self._loader(self._parts["val"], batch_size=self.eval_batch_size)
+
+    def test_dataloader(self) -> BatchLoader:
+        """Batches of the test part, in order."""
+        return self._loader(self._parts["test"], batch_size=self.eval_batch_size)
+
+    def _loader(self, part: Part, **options: Any) -> BatchLoader:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return BatchLoader(part.x, part.y, encode=self.encode, rank=rank, world_size=world_size, **options)
+
+    def _augment(self, x: Tensor, draws: Draws) -> Tensor:
+        for transform in self.augmentation:
+            x = transform(x, draws)
+        return x
+
+    def _place(self, part: Part) -> Part:
+        self._check_sizes(part)
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        return Part(part.x.to(device), part.y.to(device))
+
+    def _check_sizes(self, part: Part) -> None:
+        sample = tuple(self.encode(part.x[:1]).shape[1:])
+        if sample != self.spec.input_shape:
+            raise DataError(
+                f"the samples have shape {list(sample)}, but data.spec.input_shape is {list(self.spec.input_shape)}; "
+                f"set data.spec.input_shape={list(sample)}".replace(", ", ",")
+            )
+        if self.spec.task == "classification" and int(part.y.max()) >= self.spec.num_outputs:
+            raise DataError(
+                f"the labels go up to {int(part.y.max())}, but data.spec.num_outputs is {self.spec.num_outputs}; "
+                f"set data.spec.num_outputs={int(part.y.max()) + 1}"
+            )

@@ -1,0 +1,109 @@
+"""MNIST: 70,000 handwritten digits, bundled with the package, so nothing is ever downloaded.
+
+The same loader reads any set in MNIST's format: ``data.root`` names someone's own files in torchvision's layout.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fulgurite.data.idx import find_idx, read_idx
+from fulgurite.data.in_memory import InMemoryData, Part
+from fulgurite.errors import ConfigError, DataError, check_int
+from fulgurite.randomness import Stream, derive_seed
+
+BUNDLED = Path(__file__).parent / "mnist_files"
+# Of the four unpacked files.
+SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+class MNIST(InMemoryData):
+    """MNIST, or a set in its format.
+
+    Args:
+        root: folder in torchvision's layout (``ROOT/MNIST/raw/train-images-idx3-ubyte[.gz]`` ...); ``null`` for the
+            bundled set, whose files are verified by sha256 at each load.
+        num_val: images of the training file that are kept for validation, chosen by ``split_seed``.
+        split_seed: seed of that choice; fixed, so that runs with different seeds are compared on the same images.
+        mean: mean of the pixels in [0, 1], subtracted.
+        std: standard deviation of the pixels in [0, 1], divided by.
+        options: see ``InMemoryData``.
+    """
+
+    folder_name = "MNIST"
+
+    def __init__(
+        self,
+        root: str | None = None,
+        num_val: int = 5000,
+        split_seed: int = 0,
+        mean: float = 0.1307,
+        std: float = 0.3081,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.root = None if root is None else Path(root).expanduser()
+        self.num_val = check_int("num_val", num_val)
+        self.split_seed = split_seed
+        # (pixel / 255 - mean) / std as one fused add: shift + pixel * scale.
+        self._scale = 1.0 / (255.0 * std)
+        self._shift = torch.tensor(-mean / std)
+
+    def prepare_data(self) -> None:
+        """Check that the files are there, before any training."""
+        for name in SHA256:
+            self._find(name)
+
+    def load_train(self) -> tuple[Part, Part]:
+        """The training file, split by ``split_seed`` into training and validation part."""
+        images, labels = self._read("train")
+        if self.num_val >= len(images):
+            raise ConfigError(f"data.num_val={self.num_val} must be less than the {len(images)} training images")
+        generator = torch.Generator().manual_seed(derive_seed(self.split_seed, Stream.SPLIT))
+        order = torch.randperm(len(images), generator=generator)
+        val, train = order[: self.num_val], order[self.num_val :]
+        return Part(images[train], labels[train]), Part(images[val], labels[val])
+
+    def load_test(self) -> Part:
+        """The test file."""
+        return Part(*self._read("t10k"))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Bytes B x H x W (or floats of the same range) to normalised floats B x 1 x H x W."""
+        return torch.add(self._shift.to(x.device), x, alpha=self._scale).unsqueeze(1)
+
+    def _read(self, part: str) -> tuple[Tensor, Tensor]:
+        images = self._read_file(f"{part}-images-idx3-ubyte")
+        labels = self._read_file(f"{part}-labels-idx1-ubyte").long()
+        if images.dim() != 3 or labels.dim() != 1 or len(images) != len(labels):
+            raise DataError(
+                f"{self._folder} does not hold images and labels that belong together: {part} images have shape "
+                f"{list(images.shape)}, labels {list(labels.shape)}"
+            )
+        return images, labels
+
+    def _read_file(self, name: str) -> Tensor:
+        return read_idx(self._find(name), SHA256[name] if self.root is None else None)
+
+    @property
+    def _folder(self) -> Path:
+        return (self.root or BUNDLED) / self.folder_name / "raw"
+
+    def _find(self, name: str) -> Path:
+        try:
+            return find_idx(self._folder, name)
+        except DataError as error:
+            remedy = (
+                "reinstall fulgurite to restore it"
+                if self.root is None
+                else f"data.root={self.root} must hold {self.folder_name}/raw/ with the four IDX files, as torchvision "
+                "lays them out"
+            )
+            raise DataError(f"{error}; {remedy}") from error

@@ -1,0 +1,1 @@
+"""Networks as LightningModules: one file a family, over the recipe they share (``supervised.py``)."""

@@ -1,0 +1,75 @@
+"""Metrics of one stage (train, val or test), fed with a few hundred batches at a time.
+
+A metric update costs as much as a small network's forward pass, so batches are kept until there are enough of them.
+Shapes: B batch, C classes or numbers to predict.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, MetricCollection, R2Score
+from torchmetrics.classification import MulticlassAccuracy
+
+from fulgurite.spec import DataSpec
+
+_BATCHES_PER_UPDATE = 256
+
+
+def mae_noise_floor(noise_std: float) -> float:
+    """The mean absolute error of the true curve under normal noise: E|N(0, s)| = s * sqrt(2 / pi)."""
+    return noise_std * math.sqrt(2 / math.pi)
+
+
+class Scores(nn.Module):
+    """Loss and metrics of one stage; synchronised over ranks when computed.
+
+    Args:
+        spec: which task, and what it knows of the noise.
+        stage: first part of each metric's name: ``train``, ``val`` or ``test``.
+    """
+
+    def __init__(self, spec: DataSpec, stage: str) -> None:
+        super().__init__()
+        self.stage = stage
+        self.mean_loss = MeanMetric(nan_strategy="disable")
+        self.metrics = MetricCollection(_metrics(spec))
+        self.noise_std = spec.noise_std
+        self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def collect(self, loss: Tensor, output: Tensor, target: Tensor) -> None:
+        """Keep a batch: its mean loss (scalar), outputs (B x C) and targets (B or B x C)."""
+        self._pending.append((loss.detach(), output.detach(), target))
+        if len(self._pending) >= _BATCHES_PER_UPDATE:
+            self._update()
+
+    def compute(self) -> dict[str, Any]:
+        """Values over all that was collected, by full name such as ``val/acc``; then forgets it."""
+        self._update()
+        values = {"loss": self.mean_loss.compute(), **self.metrics.compute()}
+        self.reset()
+        if self.noise_std is not None:
+            values["noise_floor"] = mae_noise_floor(self.noise_std)
+        return {f"{self.stage}/{name}": value for name, value in values.items()}
+
+    def reset(self) -> None:
+        """Forget everything collected."""
+        self._pending.clear()
+        self.mean_loss.reset()
+        self.metrics.reset()
+
+    def _update(self) -> None:
+        if not self._pending:
+            return
+        losses, outputs, targets = zip(*self._pending, strict=True)
+        self._pending.clear()
+        sizes = torch.tensor([float(len(target)) for target in targets], device=losses[0].device)
+        self.mean_loss.update(torch.stack(losses).float(), sizes)
+        self.metrics.update(torch.cat(outputs).float(), torch.cat(targets))
+
+
+def _metrics(spec: DataSpec) -> dict[str, Any]:
+    if spec.task == "classification":
+        return {"acc": MulticlassAccuracy(num_classes=spec.num_outputs, average="micro", validate_args=False)}
+    return {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2Score()}

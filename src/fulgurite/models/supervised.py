@@ -1,0 +1,143 @@
+"""The recipe that all supervised models share: loss, metrics, optimiser; a family's file adds the network.
+
+The training step is a pure function of (parameters, buffers, batch, random state): it logs nothing and keeps nothing,
+so that K of them can be stacked into one program. What it returns is collected outside it and becomes metrics a few
+hundred steps at a time, because a ``self.log`` in each step costs as much as a small network's whole step.
+
+Shapes: B batch, C classes or numbers to predict (``spec.num_outputs``).
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from fulgurite.errors import ConfigError
+from fulgurite.models.losses import make_loss
+from fulgurite.models.scores import Scores
+from fulgurite.randomness import Stream, derive_seed
+from fulgurite.spec import DataSpec
+
+Batch = tuple[Tensor, Tensor]
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+MakeScheduler = Callable[..., dict[str, Any]]
+
+
+def default_optimizer(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Adam with torch's defaults, for a model that is used without a config."""
+    return torch.optim.Adam(parameters)
+
+
+class Supervised(pl.LightningModule):
+    """A network with a loss and metrics. Subclasses build layers in ``__init__`` and define ``forward``.
+
+    Subclasses take plain values only and call ``self.save_hyperparameters()``, so that a checkpoint alone rebuilds
+    the model.
+
+    Args:
+        spec: sizes and task of the data, as in ``data.spec``.
+        loss: name and arguments of the loss, as in ``loss``.
+
+    Attributes:
+        make_optimizer: set by ``build.py`` from ``optimizer``; called with the parameters.
+        make_scheduler: set by ``build.py`` from ``scheduler``; see ``schedulers.py``.
+        seed: set by ``build.py``; with the step number it seeds what is random in a step, such as dropout.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], loss: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.spec = DataSpec(**spec)
+        self.loss = make_loss(self.spec.task, loss or {"name": "auto"})
+        self.make_optimizer: MakeOptimizer = default_optimizer
+        self.make_scheduler: MakeScheduler | None = None
+        self.seed = 0
+        self.train_scores = Scores(self.spec, "train")
+        self.val_scores = Scores(self.spec, "val")
+        self.test_scores = Scores(self.spec, "test")
+
+    def check_input(self, *, image: bool) -> None:
+        """Refuse a data set whose samples this family cannot read.
+
+        Raises:
+            ConfigError: when ``image`` is true and the samples are not images.
+        """
+        if image and not self.spec.is_image:
+            raise ConfigError(
+                f"model={type(self).__name__.lower()} reads images (channels, height, width), and this data set's "
+                f"samples have shape {list(self.spec.input_shape)}; use model=mlp or model=linear, or data=mnist"
+            )
+
+    @property
+    def num_inputs(self) -> int:
+        """Numbers in one flattened sample."""
+        return math.prod(self.spec.input_shape)
+
+    def unscale(self, output: Tensor) -> Tensor:
+        """A network's output in the unit of the targets; class scores are left alone."""
+        if self.spec.task == "classification":
+            return output
+        return output * self.spec.target_std + self.spec.target_mean
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Loss of a batch; pure (see the top of this file)."""
+        x, y = batch
+        output = self(x)
+        return {"loss": self.loss(output, y), "output": output.detach()}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect a validation batch."""
+        self._collect(self.training_step(batch, batch_idx), batch, self.val_scores)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect a test batch."""
+        self._collect(self.training_step(batch, batch_idx), batch, self.test_scores)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Class probabilities (B x C), or predicted numbers (B x C)."""
+        output = self(batch[0])
+        return output.softmax(dim=-1) if self.spec.task == "classification" else output
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed what is random in this step by (seed, step, rank), so that no generator state needs saving."""
+        torch.manual_seed(derive_seed(self.seed, Stream.STEP, self.trainer.global_step, self.global_rank))
+
+    def on_train_batch_end(self, outputs: Mapping[str, Tensor], batch: Batch, batch_idx: int) -> None:
+        """Collect a training batch; every ``log_every_n_steps`` steps log its loss and the learning rate."""
+        self._collect(outputs, batch, self.train_scores)
+        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            values = {"train/loss_step": outputs["loss"].item(), "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+            for logger in self.loggers:
+                logger.log_metrics(values, step=self.trainer.global_step)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's training metrics."""
+        self._log(self.train_scores)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation metrics."""
+        self._log(self.val_scores)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test metrics."""
+        self._log(self.test_scores)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and, when there is one, its schedule."""
+        optimizer = self.make_optimizer(self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        num_steps = int(self.trainer.estimated_stepping_batches)
+        steps_per_epoch = max(1, num_steps // max(1, self.trainer.max_epochs or 1))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": self.make_scheduler(optimizer, num_steps=num_steps, steps_per_epoch=steps_per_epoch),
+        }
+
+    def _collect(self, outputs: Mapping[str, Tensor], batch: Batch, scores: Scores) -> None:
+        scores.collect(outputs["loss"], outputs["output"], batch[1])
+
+    def _log(self, scores: Scores) -> None:
+        self.log_dict(scores.compute(), on_step=False, on_epoch=True)

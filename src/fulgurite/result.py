@@ -1,0 +1,142 @@
+"""``result.json``: the record of a run that everything after training reads.
+
+Written atomically at the start, at each change of state and at the end.
+"""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from fulgurite.errors import RunFolderError
+
+FILE_NAME = "result.json"
+Status = Literal["running", "finished", "failed", "interrupted", "pruned", "diverged"]
+_PACKAGES = ("fulgurite", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Name, direction and best value (``None`` until there is one) of what is optimised."""
+
+    metric: str
+    mode: str
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run ended early: the error's type and message, and the file with its traceback."""
+
+    type: str
+    message: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that is known of a run.
+
+    Attributes:
+        status: where the run stands.
+        objective: what was optimised, and its best value.
+        metrics: validation metrics of the best epoch, training metrics of the last, test metrics of the best.
+        epochs: epochs completed.
+        seconds: wall-clock time from building to the test result, in seconds.
+        samples_per_s: training samples a second, validation apart.
+        overrides: what was typed, as Hydra overrides.
+        fingerprint: digest of the config that decides the numbers.
+        command: the command line.
+        git: commit and whether the tree was dirty; empty outside a repository.
+        versions: Python and packages.
+        error: set when the status is ``failed`` or ``diverged``.
+    """
+
+    status: Status
+    objective: Objective
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    epochs: int = 0
+    seconds: float = 0.0
+    samples_per_s: float | None = None
+    overrides: list[str] = field(default_factory=list)
+    fingerprint: str = ""
+    command: str = ""
+    git: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    error: Failure | None = None
+
+    def write(self, folder: Path) -> "Result":
+        """Write ``result.json`` into ``folder``, whole or not at all; not-a-number becomes null. Returns itself."""
+        plain = asdict(replace(self, metrics={name: _finite(value) for name, value in self.metrics.items()}))
+        plain["objective"]["value"] = _finite(self.objective.value)
+        write_atomically(folder / FILE_NAME, json.dumps(plain, indent=2, allow_nan=False) + "\n")
+        return self
+
+
+def read_result(folder: Path) -> Result:
+    """The record in a run folder.
+
+    Raises:
+        RunFolderError: when there is none, or it is damaged.
+    """
+    path = folder / FILE_NAME
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain["objective"] = Objective(**plain["objective"])
+        plain["error"] = Failure(**plain["error"]) if plain.get("error") else None
+        return Result(**plain)
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"{folder} is not a run folder: it has no {FILE_NAME}; give a folder such as outputs/mnist/<run>"
+        ) from None
+    except NotADirectoryError:
+        raise RunFolderError(f"{folder} is a file, not a run folder; give a folder such as outputs/mnist/<run>") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunFolderError(f"{path} cannot be read ({error}); the run must be repeated") from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader, or a kill, never meets half of it."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+def git_state(folder: Path) -> dict[str, Any]:
+    """Commit and dirty flag of the repository round ``folder``; empty when there is none."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return {}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide the numbers."""
+    found = {"python": platform.python_version(), "platform": sys.platform}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is None or math.isfinite(value) else None

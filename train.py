@@ -1,0 +1,6 @@
+"""`python train.py model=cnn`: the same as the command `fulgurite train model=cnn`."""
+
+from fulgurite.cli import train
+
+if __name__ == "__main__":
+    train()
