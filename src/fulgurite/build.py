@@ -10,6 +10,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from lightning_fabric import seed_everything
 from omegaconf import DictConfig
+from pytorch_lightning.callbacks import ProgressBar
 
 from fulgurite.callbacks.divergence import StopOnDivergence
 from fulgurite.callbacks.throughput import Throughput
@@ -58,15 +59,17 @@ def build(cfg: DictConfig) -> Run:
     data = build_data(cfg)
     model = build_model(cfg)
     throughput, divergence = Throughput(), StopOnDivergence()
+    callbacks = [*_make_all(cfg, "callbacks"), throughput, divergence]
     trainer = _make(
         cfg,
         "trainer",
-        callbacks=[*_make_all(cfg, "callbacks"), throughput, divergence],
+        callbacks=callbacks,
         logger=_make_all(cfg, "logger") or False,
         plugins=[VerifiedCheckpointIO()],
         default_root_dir=cfg.folder,
         enable_model_summary=False,
-        enable_progress_bar=False,
+        # Lightning adds no bar of its own, and wants this to be true when there is one.
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
         use_distributed_sampler=False,
     )
     use_fast_loop(trainer)

@@ -5,7 +5,6 @@ import os
 import shlex
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,9 @@ from omegaconf import DictConfig
 
 from fulgurite import config
 from fulgurite.errors import FulguriteError
+from fulgurite.log import LOG_NAME, log_to
 from fulgurite.result import Failure, Objective, Result, git_state, versions
 
-LOG_NAME = "train.log"
 log = logging.getLogger(__name__)
 
 
@@ -30,11 +29,26 @@ def run_job(cfg: DictConfig, overrides: Sequence[str]) -> Result:
     Raises:
         FulguriteError: what the user can mend; the record says ``failed``.
         KeyboardInterrupt: the record says ``interrupted``.
-        Exception: any other fault; the record says ``failed`` and the log holds the traceback.
+        Exception: any other fault; the record says ``failed`` and ``train.log`` holds the traceback.
     """
     started = time.perf_counter()
     folder = Path(cfg.folder)
-    result = Result(
+    record = _record_in(folder)
+    result = record(_start(cfg, overrides))
+    try:
+        with log_to(folder):
+            result = _train(cfg, result)
+        return result
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        result = replace(result, status=status, error=Failure(type(error).__name__, str(error), LOG_NAME))
+        raise
+    finally:
+        record(replace(result, seconds=time.perf_counter() - started))
+
+
+def _start(cfg: DictConfig, overrides: Sequence[str]) -> Result:
+    return Result(
         status="running",
         objective=Objective(cfg.objective.metric, cfg.objective.mode.value),
         overrides=list(overrides),
@@ -43,36 +57,34 @@ def run_job(cfg: DictConfig, overrides: Sequence[str]) -> Result:
         git=git_state(Path.cwd()),
         versions=versions(),
     )
-    main_process = os.environ.get("LOCAL_RANK", "0") == "0"
-    if main_process:
-        result.write(folder)
+
+
+def _train(cfg: DictConfig, result: Result) -> Result:
     try:
+        # Here, not at the top: a config error must not wait for torch.
         from fulgurite.build import build
         from fulgurite.fit import fit
 
         outcome = fit(build(cfg))
-        result = replace(
-            result,
-            status="diverged" if outcome.diverged else "finished",
-            objective=replace(result.objective, value=outcome.objective),
-            metrics=outcome.metrics,
-            epochs=outcome.epochs,
-            samples_per_s=outcome.samples_per_s,
-            error=Failure("Diverged", "the training loss became infinite or not a number", LOG_NAME)
-            if outcome.diverged
-            else None,
-        )
-        return result
-    except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        result = replace(
-            result,
-            status="interrupted" if interrupted else "failed",
-            error=Failure(type(error).__name__, str(error), LOG_NAME),
-        )
-        log.error("%s", error if isinstance(error, FulguriteError) else traceback.format_exc())
+    except FulguriteError as error:
+        log.info("%s", error)
         raise
-    finally:
-        result = replace(result, seconds=time.perf_counter() - started)
-        if main_process:
-            result.write(folder)
+    except BaseException:
+        log.exception("the job ended early", extra={"only_in_file": True})
+        raise
+    lost = Failure("Diverged", "the training loss became infinite or not a number; lower optimizer.lr", LOG_NAME)
+    return replace(
+        result,
+        status="diverged" if outcome.diverged else "finished",
+        objective=replace(result.objective, value=outcome.objective),
+        metrics=outcome.metrics,
+        epochs=outcome.epochs,
+        samples_per_s=outcome.samples_per_s,
+        error=lost if outcome.diverged else None,
+    )
+
+
+def _record_in(folder: Path):
+    """Writes results into ``folder``, from the first process of a job only."""
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
+    return lambda result: result.write(folder) if first else result

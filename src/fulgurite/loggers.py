@@ -18,8 +18,13 @@ class TensorBoard(TensorBoardLogger):
         super().__init__(save_dir=folder, name="", version="", default_hp_metric=False, **options)
 
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        """Log all but Lightning's ``epoch``, which would be the first card on the board."""
-        super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
+        """Draw what is logged once an epoch against epochs completed, and what is logged in steps against steps.
+
+        Lightning marks the former with ``epoch``; left in, it would be the first card on the board.
+        """
+        values = dict(metrics)
+        epoch = values.pop("epoch", None)
+        super().log_metrics(values, step if epoch is None else int(epoch) + 1)
 
 
 class CSV(CSVLogger):

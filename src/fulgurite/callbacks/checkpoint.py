@@ -26,6 +26,17 @@ class BestAndLast(ModelCheckpoint):
             enable_version_counter=False,
         )
 
+        self.best_metrics: dict[str, float] = {}
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, and keep the metrics of the epoch that was best."""
+        before = self.best_model_score
+        super().on_validation_end(trainer, pl_module)
+        if self.best_model_score is not before:
+            self.best_metrics = {
+                name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")
+            }
+
     def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse an unknown objective now, not after a whole epoch.
 

@@ -1,0 +1,61 @@
+"""Where messages go: all of them into the run's ``train.log``, warnings and errors also to the terminal.
+
+Libraries greet the user in many ways (devices found, tips, notes about their own deprecations). A normal run shows none of
+that; the log keeps it.
+"""
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOG_NAME = "train.log"
+# Lightning gives its loggers handlers of their own and does not pass messages on.
+_CHATTY = ("pytorch_lightning", "lightning_fabric", "lightning")
+# Warnings that say nothing a user could act on, by the start of their text.
+_NOISE = (
+    # CSVLogger: the run folder exists because Hydra's record is in it.
+    r"Experiment logs directory .* exists and is not empty",
+    # Short epochs are fine: our own step log counts steps over the whole run.
+    r"The number of training batches .* is smaller than the logging interval",
+    # Batches come from memory; there are no workers to add.
+    r"The '\w+' does not have many workers",
+    # pytorch_lightning's use of torch's pytree.
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    # A checkpoint in the folder of the run it belongs to.
+    r"Checkpoint directory .* exists and is not empty",
+    # trainer=cpu on a machine with a GPU is a choice.
+    r"GPU available but not used",
+)
+
+
+@contextmanager
+def log_to(folder: Path) -> Iterator[None]:
+    """Write all messages into ``folder/train.log`` while the context lasts; warnings and errors to stderr as well."""
+    root = logging.getLogger()
+    to_file = logging.FileHandler(folder / LOG_NAME, encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setLevel(logging.WARNING)
+    to_terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    to_terminal.addFilter(lambda record: not getattr(record, "only_in_file", False))
+    before = root.level
+    root.setLevel(logging.INFO)
+    root.addHandler(to_file)
+    root.addHandler(to_terminal)
+    for name in _CHATTY:
+        chatty = logging.getLogger(name)
+        chatty.handlers.clear()
+        chatty.propagate = True
+    try:
+        with warnings.catch_warnings():
+            for text in _NOISE:
+                warnings.filterwarnings("ignore", message=text)
+            yield
+    finally:
+        root.removeHandler(to_file)
+        root.removeHandler(to_terminal)
+        root.setLevel(before)
+        to_file.close()
