@@ -1,59 +1,22 @@
 """Batches gathered from tensors that stay in memory on the training device.
 
 A batch is one ``index_select``; there are no workers, no copies between devices and no per-sample Python.
-Shapes: N samples, B batch, D flattened features, S the shape of one sample.
+Shapes: N samples, B batch (this rank's share of it), S the shape of one sample, W processes.
 """
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from fulgurite.data.draws import Draws
 from fulgurite.errors import ConfigError
 from fulgurite.randomness import Stream, derive_seed
 
 Batch = tuple[Tensor, Tensor]
 Encode = Callable[[Tensor], Tensor]
-
-
-class Draws:
-    """Random numbers for the samples of one batch, independent of how the batch is cut over the ranks.
-
-    Numbers are drawn for the global batch and this rank's rows of them are handed out.
-
-    Args:
-        generator: seeded for this batch.
-        global_size: samples in the global batch.
-        rank: this process's number.
-        world_size: number of processes.
-    """
-
-    def __init__(self, generator: torch.Generator, global_size: int, rank: int = 0, world_size: int = 1) -> None:
-        self._generator = generator
-        self._global_size = global_size
-        self._rank = rank
-        self._world_size = world_size
-
-    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        """Uniform numbers in [low, high), B x shape."""
-        return self._mine(torch.rand(self._size(shape), **self._where) * (high - low) + low)
-
-    def normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers, B x shape."""
-        return self._mine(torch.randn(self._size(shape), **self._where))
-
-    @property
-    def _where(self) -> dict[str, Any]:
-        return {"generator": self._generator, "device": self._generator.device}
-
-    def _size(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (self._global_size, *shape)
-
-    def _mine(self, numbers: Tensor) -> Tensor:
-        return numbers if self._world_size == 1 else numbers.tensor_split(self._world_size)[self._rank]
-
-
 Augment = Callable[[Tensor, Draws], Tensor]
 
 
@@ -70,12 +33,17 @@ class BatchLoader:
         batch_size: samples in a global batch.
         encode: turns a raw batch into the float batch the model sees (B x S).
         augment: changes a raw batch before it is encoded, with numbers drawn per sample from (seed, epoch, batch).
-        shuffle: draw a new order each epoch; without it samples come in order, each exactly once at any world size.
+        train: batches to learn from: cut evenly over the ranks, all of ``batch_size`` but perhaps the last. Otherwise
+            batches to measure on: each sample exactly once at any world size, no rank without one.
+        shuffle: draw a new order each pass.
         drop_last: leave out the last batch of a pass when it is smaller than the others.
         passes: how many passes over the data make one epoch.
         seed: seed of the order and the augmentation.
         rank: this process's number.
         world_size: number of processes.
+
+    Raises:
+        ConfigError: when no batch would be left, or a batch cannot be cut over the ranks.
     """
 
     def __init__(
@@ -86,6 +54,7 @@ class BatchLoader:
         batch_size: int,
         encode: Encode,
         augment: Augment | None = None,
+        train: bool = False,
         shuffle: bool = False,
         drop_last: bool = False,
         passes: int = 1,
@@ -93,20 +62,14 @@ class BatchLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if drop_last and batch_size > len(x):
-            raise ConfigError(
-                f"data.batch_size={batch_size} is larger than the {len(x)} training samples, and data.drop_last=true "
-                f"would leave no batch; use data.batch_size<={len(x)} or data.drop_last=false"
-            )
-        if shuffle and batch_size % world_size:
-            raise ConfigError(f"data.batch_size={batch_size} must be divisible by the number of devices, {world_size}")
+        self.sample_shape = x.shape[1:]
         # A flat, contiguous view: index_select on 2-D rows is 14 times faster than on images.
         self.x = x.reshape(len(x), -1).contiguous()
-        self.sample_shape = x.shape[1:]
         self.y = y
         self.batch_size = batch_size
         self.encode = encode
         self.augment = augment
+        self.train = train
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.passes = passes
@@ -115,20 +78,40 @@ class BatchLoader:
         self.world_size = world_size
         self.epoch = 0
         self.consumed = 0
+        self._resume_at = 0
         self._generator = torch.Generator(device=x.device)
+        self._check_batches()
 
-    # Lightning looks for it on any loader that has a sampler.
-    batch_sampler = None
+    def _check_batches(self) -> None:
+        num_samples, devices = len(self.x), self.world_size
+        if self.train and self.drop_last and self.batch_size > num_samples:
+            raise ConfigError(
+                f"data.batch_size={self.batch_size} is larger than the {num_samples} training samples, and "
+                f"data.drop_last=true would leave no batch; use data.batch_size<={num_samples} or data.drop_last=false"
+            )
+        if self.train and self.batch_size % devices:
+            raise ConfigError(f"data.batch_size={self.batch_size} must be divisible by the {devices} devices")
+        rest = num_samples % self.batch_size
+        if self.train and not self.drop_last and rest % devices:
+            raise ConfigError(
+                f"data.drop_last=false leaves a last batch of {rest} samples, which {devices} devices cannot share "
+                "equally; use data.drop_last=true or another data.batch_size"
+            )
+        if num_samples < devices:
+            raise ConfigError(f"{num_samples} samples are too few for {devices} devices; use trainer.devices=1")
 
     @property
-    def sampler(self) -> "BatchLoader":
-        """Lightning calls ``set_epoch`` on a loader's sampler before each epoch; here that is the loader itself."""
-        return self
+    def batch_sampler(self) -> SimpleNamespace:
+        """Where Lightning finds ``set_epoch``: on ``loader.batch_sampler.sampler``.
+
+        ``loader.sampler`` would do as well, but there ``overfit_batches`` warns that it is no SequentialSampler.
+        """
+        return SimpleNamespace(sampler=self)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order the next iteration follows."""
+        """Choose the epoch whose order the next iteration follows; an epoch other than the loaded one starts anew."""
         if epoch != self.epoch:
-            self.epoch, self.consumed = epoch, 0
+            self.epoch, self.consumed, self._resume_at = epoch, 0, 0
 
     def __len__(self) -> int:
         """Number of batches in an epoch, the same on every rank."""
@@ -137,47 +120,62 @@ class BatchLoader:
     @property
     def _batches_per_pass(self) -> int:
         full, rest = divmod(len(self.x), self.batch_size)
-        return full + (1 if rest and not self.drop_last else 0)
+        number = full + (1 if rest and not self.drop_last else 0)
+        return number if self.train else max(1, min(number, len(self.x) // self.world_size))
 
     def __iter__(self) -> Iterator[Batch]:
-        start, self.consumed = self.consumed, 0
-        number = 0
-        for one_pass in range(self.passes):
-            if start >= number + self._batches_per_pass:
-                number += self._batches_per_pass
-                continue
-            for index in self._indices(one_pass):
-                if number >= start:
-                    self.consumed = number + 1
-                    yield self._gather(index, number)
-                number += 1
-        self.consumed = 0
+        # Runs when the first batch is asked for, not when iter() is called: Lightning sets the epoch in between.
+        self.consumed, self._resume_at = self._resume_at, 0
+        first_pass, skipped = divmod(self.consumed, self._batches_per_pass)
+        for one_pass in range(first_pass, self.passes):
+            for index in self._batches(one_pass)[skipped:]:
+                self.consumed += 1
+                yield self._gather(index, self.consumed - 1)
+            skipped = 0
 
-    def _indices(self, one_pass: int) -> tuple[Tensor, ...] | list[Tensor]:
-        """This rank's rows of each batch of a pass."""
+    def _batches(self, one_pass: int) -> tuple[Tensor | None, ...]:
+        """Rows of each global batch of a pass; ``None`` stands for all rows in their order."""
+        number = self._batches_per_pass
+        if number == 1 and not self.shuffle and self.world_size == 1:
+            return (None,)
         if self.shuffle:
             # Drawn on the CPU: the same order whatever the device.
             generator = torch.Generator().manual_seed(derive_seed(self.seed, Stream.ORDER, self.epoch, one_pass))
-            order = torch.randperm(len(self.x), generator=generator)
+            order = torch.randperm(len(self.x), generator=generator).to(self.x.device)
         else:
-            order = torch.arange(len(self.x))
-        batches = order.to(self.x.device).split(self.batch_size)[: self._batches_per_pass]
-        if self.world_size == 1:
-            return batches
-        return [batch.tensor_split(self.world_size)[self.rank] for batch in batches]
+            order = torch.arange(len(self.x), device=self.x.device)
+        # Batches to measure on are cut evenly, so that the last is never smaller than the number of ranks.
+        return order.split(self.batch_size)[:number] if self.train else order.tensor_split(number)
 
-    def _gather(self, index: Tensor, number: int) -> Batch:
-        x = self.x.index_select(0, index).view(-1, *self.sample_shape)
+    def _gather(self, index: Tensor | None, number: int) -> Batch:
+        """This rank's samples of a global batch, augmented and encoded."""
+        global_size = len(self.x) if index is None else len(index)
+        if index is None:
+            x, y = self.x, self.y
+        else:
+            if self.world_size > 1:
+                index = index.tensor_split(self.world_size)[self.rank]
+            x, y = self.x.index_select(0, index), self.y.index_select(0, index)
+        x = x.view(-1, *self.sample_shape)
         if self.augment:
             self._generator.manual_seed(derive_seed(self.seed, Stream.AUGMENTATION, self.epoch, number))
-            global_size = self.batch_size if self.world_size > 1 else len(index)
             x = self.augment(x, Draws(self._generator, global_size, self.rank, self.world_size))
-        return self.encode(x), self.y.index_select(0, index)
+        return self.encode(x), y
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch and number of batches consumed in it."""
-        return {"epoch": self.epoch, "consumed": self.consumed % max(len(self), 1)}
+        """Epoch, number of batches consumed in it, and of how many."""
+        return {"epoch": self.epoch, "consumed": self.consumed % len(self), "num_batches": len(self)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``: the next iteration starts with the batch after the last one consumed."""
-        self.epoch, self.consumed = state["epoch"], state["consumed"]
+        """Go on from ``state``: the next iteration starts with the batch after the last one consumed.
+
+        Raises:
+            ConfigError: when the state is in the middle of an epoch of another number of batches.
+        """
+        if state["consumed"] and state["num_batches"] != len(self):
+            raise ConfigError(
+                f"checkpoint was written after batch {state['consumed']} of {state['num_batches']} of an epoch, and "
+                f"this run has {len(self)} batches an epoch; resume with the data and data.batch_size of that run"
+            )
+        self.epoch = state["epoch"]
+        self.consumed = self._resume_at = state["consumed"]

@@ -5,14 +5,15 @@ check against ``data.spec`` are here.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fulgurite.data.batches import Augment, BatchLoader, Draws
+from fulgurite.data.batches import Augment, BatchLoader
+from fulgurite.data.draws import Draws
 from fulgurite.errors import ConfigError, DataError, check_bool, check_int
 from fulgurite.spec import DataSpec
 
@@ -60,8 +61,8 @@ class InMemoryData(pl.LightningDataModule):
         self.train_subset = None if train_subset is None else check_int("train_subset", train_subset)
         if self.augmentation and not self.spec.is_image:
             raise ConfigError(
-                f"augmentation is for images, and this data set's samples have shape {list(self.spec.input_shape)}; "
-                "use augmentation=none"
+                f"augmentation={','.join(augmentation or ())} is for images, and this data set's samples have shape "
+                f"{_bracketed(self.spec.input_shape)}; use augmentation=none"
             )
         self._parts: dict[str, Part] = {}
 
@@ -81,20 +82,17 @@ class InMemoryData(pl.LightningDataModule):
         """Load what ``stage`` (``fit``, ``validate`` or ``test``) needs, to the training device.
 
         Raises:
-            DataError: when the loaded tensors do not have the sizes of ``data.spec``.
+            ConfigError: when ``train_subset`` is more than there is.
+            DataError: when the loaded tensors are not what ``data.spec`` says.
         """
         if stage in ("fit", "validate") and "train" not in self._parts:
             train, val = self.load_train()
-            if self.train_subset is not None:
-                if self.train_subset > len(train.x):
-                    raise ConfigError(
-                        f"data.train_subset={self.train_subset} is more than the {len(train.x)} training samples there "
-                        "are; use a smaller number or null"
-                    )
-                train = Part(train.x[: self.train_subset], train.y[: self.train_subset])
-            self._parts |= {"train": self._place(train), "val": self._place(val)}
+            self._parts |= {
+                "train": self._place("training", self._subset(train)),
+                "val": self._place("validation", val),
+            }
         if stage == "test" and "test" not in self._parts:
-            self._parts["test"] = self._place(self.load_test())
+            self._parts["test"] = self._place("test", self.load_test())
 
     def part(self, name: str) -> Part:
         """The ``train``, ``val`` or ``test`` part, after ``setup``."""
@@ -103,12 +101,15 @@ class InMemoryData(pl.LightningDataModule):
     def train_dataloader(self) -> BatchLoader:
         """Shuffled, augmented batches of the training part."""
         train = self._parts["train"]
+        # A full batch has no order; keeping it unshuffled saves a permutation and a gather a step. To overfit a few
+        # batches, they must be the same ones in each epoch.
+        shuffle = self.batch_size is not None and not getattr(self.trainer, "overfit_batches", 0)
         return self._loader(
             train,
             batch_size=len(train.x) if self.batch_size is None else self.batch_size,
             augment=self._augment if self.augmentation else None,
-            # A full batch has no order; keeping it unshuffled saves a permutation a step.
-            shuffle=self.batch_size is not None,
+            train=True,
+            shuffle=shuffle,
             drop_last=self.drop_last,
             passes=self.passes_per_epoch,
             seed=self.seed,
@@ -131,20 +132,59 @@ class InMemoryData(pl.LightningDataModule):
             x = transform(x, draws)
         return x
 
-    def _place(self, part: Part) -> Part:
-        self._check_sizes(part)
+    def _subset(self, train: Part) -> Part:
+        if self.train_subset is None:
+            return train
+        if self.train_subset > len(train.x):
+            raise ConfigError(
+                f"data.train_subset={self.train_subset} is more than the {len(train.x)} training samples there are; "
+                "use a smaller number or null"
+            )
+        return Part(train.x[: self.train_subset], train.y[: self.train_subset])
+
+    def _place(self, name: str, part: Part) -> Part:
+        self._check(name, part)
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return Part(part.x.to(device), part.y.to(device))
 
-    def _check_sizes(self, part: Part) -> None:
+    def _check(self, name: str, part: Part) -> None:
+        """Refuse tensors that ``data.spec`` does not describe, before a model is fed with them."""
+        if not len(part.x) or len(part.x) != len(part.y):
+            raise DataError(
+                f"the {name} part has {len(part.x)} samples and {len(part.y)} targets; it needs one target a sample, "
+                "and one sample at least"
+            )
         sample = tuple(self.encode(part.x[:1]).shape[1:])
         if sample != self.spec.input_shape:
             raise DataError(
-                f"the samples have shape {list(sample)}, but data.spec.input_shape is {list(self.spec.input_shape)}; "
-                f"set data.spec.input_shape={list(sample)}".replace(", ", ",")
+                f"the {name} samples have shape {_bracketed(sample)}, but data.spec.input_shape is "
+                f"{_bracketed(self.spec.input_shape)}; set data.spec.input_shape={_bracketed(sample)}"
             )
-        if self.spec.task == "classification" and int(part.y.max()) >= self.spec.num_outputs:
+        check_targets = self._check_labels if self.spec.task == "classification" else self._check_numbers
+        check_targets(name, part.y)
+
+    def _check_labels(self, name: str, y: Tensor) -> None:
+        if y.dim() != 1 or y.dtype != torch.int64 or int(y.min()) < 0:
             raise DataError(
-                f"the labels go up to {int(part.y.max())}, but data.spec.num_outputs is {self.spec.num_outputs}; "
-                f"set data.spec.num_outputs={int(part.y.max()) + 1}"
+                f"the {name} targets must be class numbers from 0, one int64 a sample; got {y.dtype} of shape "
+                f"{_bracketed(y.shape)}, from {y.min()}"
             )
+        if int(y.max()) >= self.spec.num_outputs:
+            raise DataError(
+                f"the {name} labels go up to {int(y.max())}, but data.spec.num_outputs is {self.spec.num_outputs}; "
+                f"set data.spec.num_outputs={int(y.max()) + 1}"
+            )
+
+    def _check_numbers(self, name: str, y: Tensor) -> None:
+        # A loss of (B, 1) against (B,) would broadcast to B x B and mean something else.
+        expected = (len(y), self.spec.num_outputs)
+        if tuple(y.shape) != expected or y.dtype != torch.float32:
+            raise DataError(
+                f"the {name} targets must be float32 of shape {_bracketed(expected)} (samples, data.spec.num_outputs); "
+                f"got {y.dtype} of shape {_bracketed(y.shape)}"
+            )
+
+
+def _bracketed(sizes: Sequence[int]) -> str:
+    """``[1,28,28]``, as it is typed on a command line."""
+    return f"[{','.join(str(size) for size in sizes)}]"

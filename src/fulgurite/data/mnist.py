@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fulgurite.data.idx import find_idx, read_idx
 from fulgurite.data.in_memory import InMemoryData, Part
-from fulgurite.errors import ConfigError, DataError, check_int
+from fulgurite.errors import ConfigError, DataError, check_int, check_number
 from fulgurite.randomness import Stream, derive_seed
 
 BUNDLED = Path(__file__).parent / "mnist_files"
@@ -35,8 +35,12 @@ class MNIST(InMemoryData):
         mean: mean of the pixels in [0, 1], subtracted.
         std: standard deviation of the pixels in [0, 1], divided by.
         options: see ``InMemoryData``.
+
+    Raises:
+        ConfigError: naming the argument, its value and what is allowed.
     """
 
+    # The folder inside the root; torchvision names it after its class.
     folder_name = "MNIST"
 
     def __init__(
@@ -51,18 +55,28 @@ class MNIST(InMemoryData):
         super().__init__(**options)
         self.root = None if root is None else Path(root).expanduser()
         self.num_val = check_int("num_val", num_val)
-        self.split_seed = split_seed
+        self.split_seed = check_int("split_seed", split_seed, low=0)
+        mean, std = check_number("mean", mean), check_number("std", std, above=0)
         # (pixel / 255 - mean) / std as one fused add: shift + pixel * scale.
         self._scale = 1.0 / (255.0 * std)
         self._shift = torch.tensor(-mean / std)
 
     def prepare_data(self) -> None:
-        """Check that the files are there, before any training."""
+        """Check that the files are there, before any training.
+
+        Raises:
+            DataError: naming the first that is not, and what to do.
+        """
         for name in SHA256:
             self._find(name)
 
     def load_train(self) -> tuple[Part, Part]:
-        """The training file, split by ``split_seed`` into training and validation part."""
+        """The training file, split by ``split_seed`` into training and validation part.
+
+        Raises:
+            ConfigError: when ``num_val`` leaves no image to train on.
+            DataError: when a file is missing, damaged or not what it should be.
+        """
         images, labels = self._read("train")
         if self.num_val >= len(images):
             raise ConfigError(f"data.num_val={self.num_val} must be less than the {len(images)} training images")
@@ -100,10 +114,15 @@ class MNIST(InMemoryData):
         try:
             return find_idx(self._folder, name)
         except DataError as error:
-            remedy = (
-                "reinstall fulgurite to restore it"
-                if self.root is None
-                else f"data.root={self.root} must hold {self.folder_name}/raw/ with the four IDX files, as torchvision "
-                "lays them out"
-            )
-            raise DataError(f"{error}; {remedy}") from error
+            raise DataError(f"{error}; {self._remedy()}") from error
+
+    def _remedy(self) -> str:
+        """What to do when a file is not there."""
+        if self.root is None:
+            return "reinstall fulgurite to restore it"
+        if self.root.is_file():
+            return f"data.root={self.root} is a file; it must be a folder"
+        return (
+            f"data.root={self.root} must hold {self.folder_name}/raw/ with the four IDX files, as torchvision lays "
+            "them out"
+        )

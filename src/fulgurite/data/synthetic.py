@@ -1,0 +1,156 @@
+"""Regression on a known curve with known noise, so that a fit can be held against the truth.
+
+Points are drawn by a seed of their own: runs with different seeds see the same ones. What no model can beat is known:
+under normal noise of standard deviation s the mean absolute error of the curve itself is s * sqrt(2 / pi).
+Shapes: N points, F features; targets are N x 1.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fulgurite.data.in_memory import InMemoryData, Part
+from fulgurite.errors import ConfigError, check_int, check_number, is_number
+from fulgurite.randomness import Stream, derive_seed
+
+
+class Synthetic(InMemoryData):
+    """Points x, uniform in [low, high) in each feature, and y = clean(x) + normal noise.
+
+    The model sees x standardised by the mean and standard deviation of that distribution; y stays in its own unit.
+
+    Args:
+        num_points: how many points there are in all.
+        num_val: how many of them are for validation.
+        num_test: how many of them are for the test.
+        num_features: numbers in one x.
+        low: lower end of x.
+        high: upper end of x.
+        noise_std: standard deviation of the noise, in the unit of y.
+        points_seed: seed of the points, their noise and their split.
+        options: see ``InMemoryData``.
+
+    Raises:
+        ConfigError: naming the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        num_points: int = 1000,
+        num_val: int = 100,
+        num_test: int = 100,
+        num_features: int = 1,
+        low: float = -1.0,
+        high: float = 1.0,
+        noise_std: float = 0.0,
+        points_seed: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.num_points = check_int("num_points", num_points)
+        self.num_val = check_int("num_val", num_val)
+        self.num_test = check_int("num_test", num_test)
+        if num_val + num_test >= num_points:
+            raise ConfigError(
+                f"data.num_points={num_points} must be more than data.num_val + data.num_test = {num_val + num_test}"
+            )
+        self.num_features = check_int("num_features", num_features)
+        self.low = check_number("low", low)
+        self.high = check_number("high", high, above=self.low)
+        self.noise_std = check_number("noise_std", noise_std, low=0)
+        self.points_seed = check_int("points_seed", points_seed, low=0)
+
+    @abstractmethod
+    def clean(self, x: Tensor) -> Tensor:
+        """The curve without noise: raw x (N x F) to y (N x 1)."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Raw x (N x F) to x with mean 0 and standard deviation 1."""
+        return (x - (self.low + self.high) / 2) * (math.sqrt(12) / (self.high - self.low))
+
+    def load_train(self) -> tuple[Part, Part]:
+        """All points but the last ``num_test``; the last ``num_val`` of these are for validation."""
+        train, val, _ = self._split()
+        return train, val
+
+    def load_test(self) -> Part:
+        """The last ``num_test`` points."""
+        return self._split()[2]
+
+    def _split(self) -> list[Part]:
+        # The points are independent, so any rows are a fair sample.
+        x, y = self._points()
+        sizes = [self.num_points - self.num_val - self.num_test, self.num_val, self.num_test]
+        return [Part(*rows) for rows in zip(x.split(sizes), y.split(sizes), strict=True)]
+
+    def _points(self) -> Part:
+        generator = torch.Generator().manual_seed(derive_seed(self.points_seed, Stream.POINTS))
+        x = torch.rand(self.num_points, self.num_features, generator=generator) * (self.high - self.low) + self.low
+        noise = torch.randn(self.num_points, 1, generator=generator) * self.noise_std
+        return Part(x, self.clean(x) + noise)
+
+
+class Quadratic(Synthetic):
+    """y = x^2 + 3."""
+
+    def __init__(self, low: float = -15.0, high: float = 15.0, noise_std: float = 5.0, **options: Any) -> None:
+        super().__init__(low=low, high=high, noise_std=noise_std, **options)
+
+    def clean(self, x: Tensor) -> Tensor:
+        """x^2 + 3 of the one feature."""
+        return x[:, :1] ** 2 + 3
+
+
+class Sine(Synthetic):
+    """y = sin(frequency * x).
+
+    Args:
+        frequency: in radians a unit of x.
+        options: see ``Synthetic``.
+    """
+
+    def __init__(self, frequency: float = 1.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.frequency = check_number("frequency", frequency, above=0)
+
+    def clean(self, x: Tensor) -> Tensor:
+        """The sine of the one feature."""
+        return torch.sin(self.frequency * x[:, :1])
+
+
+class Linear(Synthetic):
+    """y = weights . x + bias, for any number of features.
+
+    Args:
+        weights: one number a feature; ``null`` to draw them by ``points_seed``, scaled so that the clean targets have
+            standard deviation 1.
+        bias: the value at x = 0.
+        options: see ``Synthetic``.
+    """
+
+    def __init__(self, weights: Sequence[float] | None = None, bias: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.weights = self._draw_weights() if weights is None else self._check_weights(weights)
+        self.bias = check_number("bias", bias)
+
+    def clean(self, x: Tensor) -> Tensor:
+        """The plane itself."""
+        return x @ self.weights.to(x.device).unsqueeze(1) + self.bias
+
+    def _draw_weights(self) -> Tensor:
+        # Not from the points' generator: more points leave the weights as they are.
+        generator = torch.Generator().manual_seed(derive_seed(self.points_seed, Stream.POINTS, self.num_features))
+        direction = torch.randn(self.num_features, generator=generator)
+        return direction / direction.norm() * math.sqrt(12) / (self.high - self.low)
+
+    def _check_weights(self, weights: Any) -> Tensor:
+        listed = isinstance(weights, Sequence) and not isinstance(weights, str) and all(is_number(w) for w in weights)
+        if not listed or len(weights) != self.num_features:
+            raise ConfigError(
+                f"weights must be null or {self.num_features} numbers, one for each of data.num_features; got {weights!r}"
+            )
+        return torch.tensor(weights, dtype=torch.float32)
