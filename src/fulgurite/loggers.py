@@ -1,9 +1,12 @@
 """Lightning's loggers, writing straight into the run folder."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
+
+from fulgurite.errors import ConfigError
 
 
 class TensorBoard(TensorBoardLogger):
@@ -37,3 +40,42 @@ class CSV(CSVLogger):
 
     def __init__(self, folder: str | Path, **options: Any) -> None:
         super().__init__(save_dir=folder, name="", version="", **options)
+
+
+class MLflow(MLFlowLogger):
+    """A run of an MLflow experiment, named like the run folder.
+
+    Args:
+        folder: the run folder.
+        experiment: name of the experiment.
+        tracking_uri: database or server of the experiments; see MLflow's documentation.
+
+    Raises:
+        ConfigError: when MLflow is not installed.
+    """
+
+    def __init__(self, folder: str | Path, experiment: str, tracking_uri: str) -> None:
+        _require("mlflow")
+        super().__init__(experiment_name=experiment, run_name=Path(folder).name, tracking_uri=tracking_uri)
+
+
+class Wandb(WandbLogger):
+    """A run of a Weights & Biases project, named like the run folder.
+
+    Args:
+        folder: the run folder, where wandb keeps its files.
+        project: name of the project.
+        offline: keep the run here; ``wandb sync`` sends it later.
+
+    Raises:
+        ConfigError: when wandb is not installed.
+    """
+
+    def __init__(self, folder: str | Path, project: str, offline: bool) -> None:
+        _require("wandb")
+        super().__init__(name=Path(folder).name, save_dir=folder, project=project, offline=offline)
+
+
+def _require(name: str) -> None:
+    if find_spec(name) is None:
+        raise ConfigError(f'logger={name} needs an extra package: pip install "fulgurite[{name}]"')
