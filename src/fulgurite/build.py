@@ -15,9 +15,11 @@ from pytorch_lightning.callbacks import ProgressBar
 from fulgurite.callbacks.divergence import StopOnDivergence
 from fulgurite.callbacks.throughput import Throughput
 from fulgurite.checkpoint import VerifiedCheckpointIO
-from fulgurite.errors import ConfigError, FulguriteError, check_int, check_number, did_you_mean
+from fulgurite.config import resolve
+from fulgurite.errors import ConfigError, FulguriteError, check_int, did_you_mean
 from fulgurite.loop import use_fast_loop
 from fulgurite.models.supervised import Supervised
+from fulgurite.optimizers import check_optimizer
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def build_model(cfg: DictConfig) -> pl.LightningModule:
     """The model alone, with optimiser and schedule when it follows the shared recipe."""
     model = _make(cfg, "model")
     if isinstance(model, Supervised):
-        check_number("optimizer.lr", cfg.optimizer.get("lr"), above=0)
+        check_optimizer(resolve(cfg.optimizer))
         model.seed = cfg.seed
         model.make_optimizer = _named("optimizer", _make(cfg, "optimizer"))
         model.make_scheduler = _named("scheduler", _make(cfg, "scheduler")) if cfg.scheduler else None

@@ -1,31 +1,50 @@
 """Learning-rate schedules over a whole run, as Lightning's scheduler configs.
 
-Each function takes the optimiser, ``num_steps`` (optimiser steps in the run) and ``steps_per_epoch``; every learning
-rate is ``optimizer.lr`` times a factor, so one key sets the scale of all of them.
+Each function takes the optimiser and ``num_steps`` (optimiser steps in the run). Every learning rate is
+``optimizer.lr`` times a factor, so one key sets the scale of all of them, and parts of the run are fractions, so a
+schedule fits a run of any length.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from fulgurite.errors import check_choice, check_int, check_number
+from fulgurite.errors import ConfigError, check_choice, check_int, check_number, is_number
+
+
+class StepwiseLR(LambdaLR):
+    """``LambdaLR`` whose step costs 1 microsecond instead of 6, a tenth of a small network's whole step.
+
+    It leaves out the checks for calls in the wrong order and for learning rates that are tensors.
+    """
+
+    def step(self, epoch: int | None = None) -> None:
+        """Set the learning rates of the next optimiser step."""
+        self.last_epoch += 1
+        self._last_lr = [
+            base * factor(self.last_epoch) for base, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)
+        ]
+        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
+            group["lr"] = rate
 
 
 def one_cycle(
     optimizer: Optimizer,
     num_steps: int,
-    steps_per_epoch: int,
     warmup_fraction: float = 0.3,
     start_factor: float = 0.04,
     end_factor: float = 4e-6,
 ) -> dict[str, Any]:
-    """Cosine up from ``start_factor`` to 1, then cosine down to ``end_factor``.
+    """Cosine up from ``start_factor`` to 1 over ``warmup_fraction`` of the run, then cosine down to ``end_factor``.
 
     Source: Smith and Topin, "Super-convergence" (2018), with the cosine shape of torch's ``OneCycleLR``; unlike that
     one it leaves the momentum alone.
+
+    Raises:
+        ConfigError: when an argument is outside [0, 1].
     """
     check_number("warmup_fraction", warmup_fraction, low=0, high=1)
     check_number("start_factor", start_factor, low=0, high=1)
@@ -40,10 +59,104 @@ def one_cycle(
     return _each_step(optimizer, factor)
 
 
+def cosine(optimizer: Optimizer, num_steps: int, warmup_steps: int = 0, end_factor: float = 0.0) -> dict[str, Any]:
+    """Linear up over ``warmup_steps``, then cosine down to ``end_factor``, which the step after the last would have.
+
+    Source: Loshchilov and Hutter, "SGDR" (2017), equation 5, without restarts; the warm-up is that of Goyal et al.
+    (2017), step s at (s + 1) / (warmup_steps + 1).
+
+    Raises:
+        ConfigError: when the warm-up is as long as the run, or ``end_factor`` is outside [0, 1].
+    """
+    check_number("end_factor", end_factor, low=0, high=1)
+    if check_int("warmup_steps", warmup_steps, low=0) >= num_steps:
+        raise ConfigError(f"warmup_steps must be less than the {num_steps} steps of the run, got {warmup_steps}")
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / (warmup_steps + 1)
+        return _cosine(1.0, end_factor, (step - warmup_steps) / (num_steps - warmup_steps))
+
+    return _each_step(optimizer, factor)
+
+
+def step(
+    optimizer: Optimizer, num_steps: int, milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1
+) -> dict[str, Any]:
+    """Times ``gamma`` whenever a milestone, a fraction of the run, has passed.
+
+    Source: the defaults are those of He et al., "Deep residual learning" (2015), section 4.2.
+
+    Raises:
+        ConfigError: when a milestone is not in (0, 1) or ``gamma`` not in (0, 1].
+    """
+    check_number("gamma", gamma, above=0, high=1)
+    if isinstance(milestones, str) or not all(is_number(each) and 0 < each < 1 for each in milestones):
+        raise ConfigError(
+            f"milestones must be fractions of the run between 0 and 1 such as [0.5,0.75], got {milestones}"
+        )
+    starts = [milestone * num_steps for milestone in milestones]
+    return _each_step(optimizer, lambda step: gamma ** sum(step >= start for start in starts))
+
+
+def invscaling(optimizer: Optimizer, num_steps: int, power: float = 0.5) -> dict[str, Any]:
+    """``lr / t^power`` at the t-th step of the run, t from 1.
+
+    Source: ``learning_rate="invscaling"`` of scikit-learn's ``MLPClassifier``, which counts t in samples and changes
+    the rate once an epoch.
+
+    Raises:
+        ConfigError: when ``power`` is negative.
+    """
+    check_number("power", power, low=0)
+    return _each_step(optimizer, lambda step: (step + 1) ** -power)
+
+
+def plateau(
+    optimizer: Optimizer,
+    num_steps: int,
+    metric: str,
+    mode: str,
+    factor: float = 0.1,
+    patience: int = 3,
+    threshold: float = 1e-4,
+    min_lr: float = 0.0,
+) -> dict[str, Any]:
+    """Times ``factor`` when ``metric`` has not become better for more than ``patience`` validations in a row.
+
+    Source: torch's ``ReduceLROnPlateau``. scikit-learn's ``learning_rate="adaptive"`` is ``factor=0.2 patience=1``.
+
+    Args:
+        optimizer: whose learning rate is set.
+        num_steps: not used; every schedule takes it.
+        metric: name of the validation metric, such as ``val/acc``.
+        mode: ``max`` when a larger metric is better, else ``min``.
+        factor: in (0, 1).
+        patience: validations without an improvement that are let pass.
+        threshold: relative change that counts as an improvement.
+        min_lr: the learning rate never goes below it.
+
+    Raises:
+        ConfigError: when an argument is out of its range.
+    """
+    check_number("factor", factor, above=0)
+    if factor >= 1:
+        raise ConfigError(f"factor must be less than 1, or the learning rate would not fall; got {factor}")
+    schedule = ReduceLROnPlateau(
+        optimizer,
+        mode=check_choice("mode", mode, ("min", "max")),  # type: ignore[arg-type]
+        factor=factor,
+        patience=check_int("patience", patience, low=0),
+        threshold=check_number("threshold", threshold, low=0),
+        min_lr=check_number("min_lr", min_lr, low=0),
+    )
+    return {"scheduler": schedule, "interval": "epoch", "monitor": metric}
+
+
 def _cosine(start: float, end: float, position: float) -> float:
     """From ``start`` to ``end`` along half a cosine; ``position`` in [0, 1]."""
     return end + (start - end) * (1 + math.cos(math.pi * min(1.0, position))) / 2
 
 
 def _each_step(optimizer: Optimizer, factor: Callable[[int], float]) -> dict[str, Any]:
-    return {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
+    return {"scheduler": StepwiseLR(optimizer, factor), "interval": "step"}

@@ -17,6 +17,9 @@ from fulgurite.models.supervised import Supervised
 class MLP(Supervised):
     """Fully connected layers, each with normalisation, activation and dropout, and a linear head.
 
+    Sources: Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors" (1986); dropout:
+    Srivastava et al. (2014); layer normalisation: Ba, Kiros and Hinton (2016).
+
     Args:
         spec: sizes and task of the data.
         hidden: width of each hidden layer.

@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from fulgurite.errors import ConfigError
+from fulgurite.errors import ConfigError, DataError
 from fulgurite.models.losses import make_loss
 from fulgurite.models.scores import Scores
 from fulgurite.randomness import Stream, derive_seed
@@ -50,6 +50,8 @@ class Supervised(pl.LightningModule):
     def __init__(self, spec: Mapping[str, Any], loss: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.spec = DataSpec(**spec)
+        if self.spec.task == "classification" and self.spec.num_outputs < 2:
+            raise ConfigError(f"spec.num_outputs must be >= 2 for classification, got {self.spec.num_outputs}")
         self.loss = make_loss(self.spec.task, loss or {"name": "auto"})
         self.make_optimizer: MakeOptimizer = default_optimizer
         self.make_scheduler: MakeScheduler | None = None
@@ -85,6 +87,9 @@ class Supervised(pl.LightningModule):
         """Loss of a batch; pure (see the top of this file)."""
         x, y = batch
         output = self(x)
+        if self.spec.task == "regression" and output.shape != y.shape:
+            # The loss would broadcast B against B x 1 to B x B.
+            raise DataError(f"targets must have shape {list(output.shape)} as the outputs have, got {list(y.shape)}")
         return {"loss": self.loss(output, y), "output": output.detach()}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -104,7 +109,7 @@ class Supervised(pl.LightningModule):
         """Seed what is random in this step by (seed, step, rank), so that no generator state needs saving."""
         torch.manual_seed(derive_seed(self.seed, Stream.STEP, self.trainer.global_step, self.global_rank))
 
-    def on_train_batch_end(self, outputs: Mapping[str, Tensor], batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Collect a training batch; every ``log_every_n_steps`` steps log its loss and the learning rate."""
         self._collect(outputs, batch, self.train_scores)
         if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
@@ -129,12 +134,17 @@ class Supervised(pl.LightningModule):
         optimizer = self.make_optimizer(self.parameters())
         if self.make_scheduler is None:
             return optimizer
-        num_steps = int(self.trainer.estimated_stepping_batches)
-        steps_per_epoch = max(1, num_steps // max(1, self.trainer.max_epochs or 1))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": self.make_scheduler(optimizer, num_steps=num_steps, steps_per_epoch=steps_per_epoch),
-        }
+        num_steps = self.trainer.estimated_stepping_batches
+        if math.isinf(num_steps):
+            raise ConfigError(
+                "trainer.max_epochs=-1 gives the run no end, and the schedule is laid over the whole run; "
+                "set trainer.max_epochs or trainer.max_steps, or use scheduler=constant"
+            )
+        schedule = self.make_scheduler(optimizer, num_steps=int(num_steps))
+        if "monitor" in schedule:
+            # There is a new value only after a validation.
+            schedule["frequency"] = self.trainer.check_val_every_n_epoch or 1
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def _collect(self, outputs: Mapping[str, Tensor], batch: Batch, scores: Scores) -> None:
         scores.collect(outputs["loss"], outputs["output"], batch[1])
