@@ -1,0 +1,114 @@
+"""``fulgurite eval RUN``: test a run's checkpoint again, from its folder alone."""
+
+import argparse
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fulgurite.result import Result
+from fulgurite.run_folder import RunFolder, load_weights, open_run
+
+_EXAMPLES = """examples:
+  fulgurite eval outputs/mnist/cnn_20261122-101500-3f2a
+  fulgurite eval RUN --checkpoint last
+  fulgurite eval RUN data.root=my_digits          another test set, in torchvision's layout
+  fulgurite eval RUN trainer.accelerator=cpu"""
+# One device, whatever the run was trained on; each sample is tested once.
+_ONE_DEVICE = ("++trainer.accelerator=auto", "++trainer.devices=1", "++trainer.strategy=auto", "++trainer.num_nodes=1")
+# Relative difference that a change of device, threads or library explains.
+_ROUNDING = 1e-4
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; returns the exit code.
+
+    Raises:
+        FulguriteError: when the folder, its checkpoint or an override cannot be used.
+    """
+    args = _parser().parse_intermixed_args(argv)
+    run = open_run(Path(args.run), args.allow)
+    checkpoint = run.checkpoint(args.checkpoint, unfinished=args.unfinished)
+    metrics = evaluate(run.override([*_ONE_DEVICE, *args.overrides]), checkpoint)
+    comparable = args.checkpoint == "best" and not args.overrides
+    _print(metrics, run.result, f"{run.folder.name}, {args.checkpoint}.ckpt", comparable)
+    return 0
+
+
+def evaluate(run: RunFolder, checkpoint: Path) -> dict[str, float]:
+    """Metrics of a checkpoint on the run's test part, by full name such as ``test/acc``.
+
+    The run folder stays as it is: no log, no event file.
+
+    Raises:
+        FulguriteError: when data or model cannot be built, or the weights do not fit.
+    """
+    from fulgurite.build import build
+    from fulgurite.log import log_to
+
+    cfg = run.cfg.copy()
+    cfg.logger, cfg.callbacks, cfg.checkpoint = {}, {}, None
+    with tempfile.TemporaryDirectory() as elsewhere, log_to(Path(elsewhere)):
+        built = build(cfg)
+        load_weights(built.model, checkpoint)
+        built.trainer.test(built.model, datamodule=built.data, verbose=False)
+        return {name: float(value) for name, value in built.trainer.callback_metrics.items()}
+
+
+def verdict(metrics: Mapping[str, float], recorded: Mapping[str, float | None]) -> str:
+    """In one sentence: whether new numbers equal those that were recorded under the same names."""
+    pairs = [(value, recorded[name]) for name, value in metrics.items() if name in recorded]
+    if not pairs:
+        return "result.json has no test result to compare with."
+    if all(new == old or (old is None and not math.isfinite(new)) for new, old in pairs):
+        return "Identical to result.json."
+    gaps = [abs(new - old) / max(abs(new), abs(old)) for new, old in pairs if old is not None and new != old]
+    if gaps and max(gaps) <= _ROUNDING:
+        return f"Equal to result.json but for rounding: the largest relative difference is {max(gaps):.1e}."
+    return "NOT what result.json recorded: other data, other code, or another checkpoint."
+
+
+def _print(metrics: Mapping[str, float], result: Result, title: str, comparable: bool) -> None:
+    table = Table("metric", highlight=False)
+    table.add_column("now", justify="right")
+    table.add_column("result.json", justify="right")
+    for name, value in metrics.items():
+        old = result.metrics.get(name)
+        table.add_row(name, f"{value:.6g}", "-" if old is None else f"{old:.6g}")
+    console = Console(highlight=False)
+    console.print(title, soft_wrap=True)
+    console.print(table)
+    console.print(
+        verdict(metrics, result.metrics)
+        if comparable
+        else "Not compared: result.json holds the test of best.ckpt without overrides."
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fulgurite eval",
+        description="Test a run's checkpoint on its test data, and say whether that gives what result.json recorded.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run folder, such as outputs/mnist/<run>")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changed values of the run's config")
+    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which one (default: best)")
+    add_trust_options(parser)
+    return parser
+
+
+def add_trust_options(parser: argparse.ArgumentParser) -> None:
+    """The options of all commands that open a run folder and its checkpoint."""
+    parser.add_argument("--unfinished", action="store_true", help="also when the run is still running, or failed")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="let the run's config use classes of this package of yours; may be repeated",
+    )

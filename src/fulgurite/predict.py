@@ -1,0 +1,182 @@
+"""``fulgurite predict RUN FILES``: what a trained model says of pictures of digits, or of numbers in a CSV file.
+
+Shapes: N samples, S one sample, C classes or numbers to predict.
+"""
+
+import argparse
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fulgurite.errors import ConfigError, DataError
+from fulgurite.evaluate import add_trust_options
+from fulgurite.points import read_points
+from fulgurite.result import write_atomically
+from fulgurite.run_folder import RunFolder, load_weights, open_run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_EXAMPLES = """examples:
+  fulgurite predict RUN digit.png photos/*.jpg     pictures of one digit each; 7_anna.png is known to be a 7
+  fulgurite predict RUN points.csv                 a run on numbers: one sample a line, one column a feature
+  fulgurite predict RUN *.png --output answers.csv"""
+_OUTPUT = "predictions.csv"
+# More rows than anyone reads; the file has all of them.
+_MOST_SHOWN = 100
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; returns the exit code.
+
+    Raises:
+        FulguriteError: when the run, a file or the output cannot be used.
+    """
+    args = _parser().parse_intermixed_args(argv)
+    run = open_run(Path(args.run), args.allow)
+    output = Path(args.output) if args.output else run.folder / _OUTPUT
+    if output.suffix.lower() != ".csv":
+        raise ConfigError(f"--output={output} must end in .csv")
+    spec = run.cfg.data.spec
+    answer = _digits if len(spec.input_shape) == 3 else _points
+    checkpoint = run.checkpoint(args.checkpoint, unfinished=args.unfinished)
+    header, rows, table, note = answer(run, checkpoint, [Path(file) for file in args.files])
+    replaced = write_csv(output, header, rows)
+    console = Console(highlight=False)
+    console.print(table)
+    if note:
+        console.print(note)
+    console.print(f"{'Replaced' if replaced else 'Wrote'} {output}", soft_wrap=True)
+    return 0
+
+
+def predict(run: RunFolder, checkpoint: Path, x: "Tensor") -> "Tensor":
+    """Class probabilities, or predicted numbers in the unit of the targets.
+
+    Args:
+        run: the run.
+        checkpoint: its checkpoint.
+        x: raw samples N x ..., as the run's data set holds them before encoding.
+
+    Returns:
+        N x C.
+    """
+    import torch
+
+    from fulgurite.build import build_data, build_model
+
+    data: Any = build_data(run.cfg)
+    model: Any = build_model(run.cfg)
+    load_weights(model, checkpoint)
+    model.eval()
+    with torch.inference_mode():
+        return torch.cat([model.predict_step((data.encode(part), None), 0) for part in x.split(1000)])
+
+
+def label_of(path: Path, num_classes: int) -> int | None:
+    """The class that a file's name starts or ends with: 7 for ``7_anna.png`` and ``own_7.png``; otherwise ``None``."""
+    words = re.split(r"[_\-. ]+", path.stem)
+    numbers = [int(word) for word in (words[0], words[-1]) if re.fullmatch("0|[1-9][0-9]{0,3}", word)]
+    return next((number for number in numbers if number < num_classes), None)
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
+    """Write a table atomically; returns whether an older one of the same columns was replaced.
+
+    Raises:
+        DataError: when the file is there with other content, or cannot be written.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    first_line = ",".join(header)
+    there = path.exists()
+    try:
+        if there and (path.is_dir() or path.read_bytes()[: len(first_line) + 1] != f"{first_line}\n".encode()):
+            raise DataError(f"{path} exists and is not a table of these predictions; give another --output, or move it")
+        write_atomically(path, text.getvalue())
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}); give another --output") from error
+    return there
+
+
+Answer = tuple[list[str], list[list[object]], Table, str]
+
+
+def _digits(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answer:
+    """Answers for pictures of digits."""
+    channels, height, width = run.cfg.data.spec.input_shape
+    if channels != 1 or height != width:
+        raise ConfigError(f"predict reads square grey pictures; this run's have shape {[channels, height, width]}")
+    for file in files:
+        if file.suffix.lower() == ".csv":
+            raise DataError(f"{file} is a CSV file, and this run reads pictures; give PNG or JPEG files")
+    import torch
+
+    from fulgurite.digits import read_digit
+
+    chances = predict(run, checkpoint, torch.stack([read_digit(file, height) for file in files])).tolist()
+    num_classes = run.cfg.data.spec.num_outputs
+    table = Table("file", "prediction", "most likely", "label", "", highlight=False)
+    table.columns[0].overflow = "fold"
+    rows: list[list[object]] = []
+    for number, (file, chance) in enumerate(zip(files, chances, strict=True)):
+        ranked = sorted(range(num_classes), key=lambda c: -chance[c])
+        label = label_of(file, num_classes)
+        right = "" if label is None else "right" if label == ranked[0] else "wrong"
+        rows.append([file, ranked[0], "" if label is None else label, right, *(f"{p:.6f}" for p in chance)])
+        if number < _MOST_SHOWN:
+            top = "  ".join(f"{c} {chance[c]:.1%}" for c in ranked[:3])
+            table.add_row(str(file), str(ranked[0]), top, "" if label is None else str(label), right)
+    header = ["file", "prediction", "label", "right", *(f"probability_{c}" for c in range(num_classes))]
+    verdicts = [row[3] for row in rows if row[3]]
+    note = f"{verdicts.count('right')} of {len(verdicts)} right." if verdicts else ""
+    return header, rows, table, note + _more(len(rows))
+
+
+def _points(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answer:
+    """Answers for rows of numbers."""
+    import torch
+
+    shape = list(run.cfg.data.spec.input_shape)
+    num_features = torch.Size(shape).numel()
+    points = [(file, number, row) for file in files for number, row in read_points(file, num_features)]
+    x = torch.tensor([row for _, _, row in points], dtype=torch.float32).reshape(-1, *shape)
+    outputs = predict(run, checkpoint, x).tolist()
+    names = [f"x_{i}" for i in range(1, num_features + 1)] if num_features > 1 else ["x"]
+    num_outputs = run.cfg.data.spec.num_outputs
+    if run.cfg.data.spec.task == "classification":
+        answers = [[max(range(num_outputs), key=p.__getitem__), *p] for p in outputs]
+        names_out = ["prediction", *(f"probability_{c}" for c in range(num_outputs))]
+    else:
+        answers, names_out = outputs, ["prediction"] if num_outputs == 1 else [f"y_{c + 1}" for c in range(num_outputs)]
+    header = ["file", "line", *names, *names_out]
+    rows: list[list[object]] = [[f, n, *r, *a] for (f, n, r), a in zip(points, answers, strict=True)]
+    table = Table(*header, highlight=False)
+    for file, number, *numbers in rows[:_MOST_SHOWN]:
+        table.add_row(Path(str(file)).name, str(number), *(f"{value:.6g}" for value in numbers))
+    return header, rows, table, _more(len(rows))
+
+
+def _more(num_rows: int) -> str:
+    return f" {num_rows - _MOST_SHOWN} more are in the file." if num_rows > _MOST_SHOWN else ""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fulgurite predict",
+        description="What a trained model says of pictures of digits, or of numbers in a CSV file.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run folder, such as outputs/mnist/<run>")
+    parser.add_argument("files", nargs="+", metavar="FILES", help="PNG or JPEG pictures; or CSV, for a run on numbers")
+    parser.add_argument("--output", metavar="FILE.csv", help=f"where to write the answers (default: RUN/{_OUTPUT})")
+    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which one (default: best)")
+    add_trust_options(parser)
+    return parser

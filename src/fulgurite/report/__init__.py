@@ -1,0 +1,1 @@
+"""Tables of finished work; reads files alone, imports no torch."""

@@ -1,0 +1,110 @@
+"""How a leaderboard is printed: on a terminal of any width, or into a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from fulgurite.report.leaderboard import Job, Row
+
+
+def print_rows(folder: Path, rows: Sequence[Row]) -> None:
+    """Print the table, then each job that did not finish, with the last line of its error and its log."""
+    console = Console(highlight=False)
+    if not rows:
+        console.print(f"{nearest(folder)} holds no jobs.", soft_wrap=True)
+        return
+    readable = [row for row in rows if row.metric]
+    if readable:
+        table = _table(readable, folded=False)
+        if Measurement.get(console, console.options, table).minimum > console.width or _is_cut(console, table):
+            table = _table(readable, folded=True)
+        console.print(table)
+    lost = [job for row in rows for job in row.jobs if job.status != "finished"]
+    if lost:
+        total = sum(len(row.jobs) for row in rows)
+        console.print(f"{len(lost)} of {total} jobs did not finish:")
+        for job in lost:
+            _print_lost(console, job)
+    console.print(f"Wrote {nearest(folder / 'leaderboard.csv')}", soft_wrap=True)
+
+
+def nearest(path: Path) -> str:
+    """A path as seen from the current folder when that is shorter, else absolute."""
+    absolute = os.path.abspath(path)
+    try:
+        return min(os.path.relpath(absolute), absolute, key=len)
+    except ValueError:
+        # Another drive.
+        return absolute
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """``optimizer.lr`` to ``lr`` where no other key ends alike."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return {key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)}
+
+
+def _table(rows: Sequence[Row], *, folded: bool) -> Table:
+    """The table; ``folded`` puts the whole setting into one column that may wrap."""
+    names = short_names(list(dict.fromkeys(key for row in rows for key in row.setting)))
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    tests = _test_metrics(rows, metrics)
+    table = Table("#", highlight=False)
+    for title in ["setting"] if folded else names.values():
+        table.add_column(Text(title), overflow="fold", no_wrap=not folded)
+    for title in (metrics[0] if len(metrics) == 1 else "objective", "n", *tests, "s"):
+        table.add_column(Text(title), justify="right", no_wrap=True)
+    table.add_column("status", overflow="fold")
+    for number, row in enumerate(rows, start=1):
+        if folded:
+            setting = [" ".join(f"{names[key]}={value}" for key, value in row.setting.items())]
+        else:
+            setting = [row.setting[key] for key in names]
+        name = "" if len(metrics) == 1 else f"{row.metric} "
+        numbers = [_number(row.metrics.get(test), ".4f") for test in tests]
+        cells = [
+            str(number),
+            *setting,
+            name + _spread(row),
+            str(row.num_finished),
+            *numbers,
+            _number(row.seconds, ".1f"),
+        ]
+        table.add_row(*(Text(cell) for cell in [*cells, row.status]))
+    return table
+
+
+def _test_metrics(rows: Sequence[Row], objectives: Sequence[str]) -> list[str]:
+    """The test metrics of the same kind as the objectives: ``test/acc`` for ``val/acc``."""
+    wanted = [f"test/{objective.rpartition('/')[2]}" for objective in objectives]
+    return [name for name in wanted if any(name in row.metrics for row in rows)]
+
+
+def _is_cut(console: Console, table: Table) -> bool:
+    """Whether the console is too narrow for each cell to stay whole."""
+    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum > console.width
+
+
+def _print_lost(console: Console, job: Job) -> None:
+    said = job.error or ("still running, or killed" if job.status == "running" else "no reason recorded")
+    console.print(Text(f"  {job.folder.name}: {job.status}: {said}"), soft_wrap=True)
+    if job.log is not None:
+        console.print(Text(f"    {nearest(job.log)}"), soft_wrap=True)
+
+
+def _spread(row: Row) -> str:
+    spread = "" if row.deviation is None else f" ± {row.deviation:.4f}"
+    return _number(row.mean, ".4f") + spread
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

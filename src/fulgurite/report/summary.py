@@ -1,0 +1,61 @@
+"""The end of a run: what came out, and what to type next."""
+
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fulgurite.report.leaderboard_table import nearest
+from fulgurite.result import Result, read_result
+
+
+def print_summary(folder: Path) -> None:
+    """Print the numbers of a run's ``result.json`` and the next commands.
+
+    Raises:
+        RunFolderError: when the folder has no readable ``result.json``.
+    """
+    result = read_result(folder)
+    console = Console(highlight=False)
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in _numbers(result):
+        table.add_row(Text(name), Text(value))
+    console.print(table)
+    speed = "" if result.samples_per_s is None else f", {result.samples_per_s:,.0f} samples/s"
+    epochs = f"{result.epochs} epoch{'' if result.epochs == 1 else 's'}"
+    console.print(f"{epochs} in {result.seconds:.1f} s{speed}")
+    if result.status != "finished":
+        reason = "" if result.error is None else f": {result.error.message or result.error.type}"
+        console.print(Text(f"The run is {result.status}{reason}"), soft_wrap=True)
+    console.print("Next:")
+    for command in next_commands(folder, result):
+        console.print(Text(f"  {command}"), soft_wrap=True)
+
+
+def next_commands(folder: Path, result: Result) -> list[str]:
+    """Command lines for this run, as they can be typed in the current folder."""
+    run = shlex.quote(nearest(folder))
+    sample = "digit.png" if result.objective.metric.endswith("/acc") else "points.csv"
+    return [
+        f"fulgurite eval {run}",
+        f"fulgurite predict {run} {sample}",
+        f"tensorboard --logdir {shlex.quote(nearest(_root(folder)))}",
+        "python train.py -m model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3",
+    ]
+
+
+def _numbers(result: Result) -> list[tuple[str, str]]:
+    objective = result.objective
+    best = [] if objective.value is None else [(f"best {objective.metric}", f"{objective.value:.4f}")]
+    tests = {name: value for name, value in result.metrics.items() if name.startswith("test/") and value is not None}
+    return best + [(name, f"{value:.4f}") for name, value in tests.items()]
+
+
+def _root(folder: Path) -> Path:
+    """The folder of all runs, two up; the run itself where that would be the current folder or above it."""
+    root = folder.resolve().parents[min(1, len(folder.resolve().parents) - 1)]
+    return folder if Path.cwd().is_relative_to(root) else root

@@ -1,0 +1,171 @@
+"""``fulgurite rerun RUN``: repeat a run from its recorded config, and say whether the numbers are the same."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from fulgurite.errors import RunFolderError
+from fulgurite.report.leaderboard import RERUN_MARK
+from fulgurite.result import Result
+from fulgurite.run_folder import RunFolder, open_run
+
+_EXAMPLES = """examples:
+  fulgurite rerun outputs/mnist/cnn_20261122-101500-3f2a
+  fulgurite rerun RUN seed=1
+  fulgurite rerun RUN trainer.max_epochs=20 optimizer.lr=3e-4"""
+# Tells the other processes of a run on several devices, which start with the same command line, where it writes.
+_SHARED = "FULGURITE_RERUN_FOLDER"
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; returns 0, or 1 when a repetition without overrides gave other numbers.
+
+    Raises:
+        FulguriteError: when the folder or an override cannot be used, or as the run itself.
+    """
+    args = _parser().parse_intermixed_args(argv)
+    old = open_run(Path(args.run), args.allow)
+    new, result = rerun(old.override(args.overrides), args.overrides)
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return 0
+    console = Console(highlight=False)
+    console.print(f"Repeated in {new}", soft_wrap=True)
+    same = _compare(console, old, new, result)
+    for line in changed(old.result, result):
+        console.print(line, soft_wrap=True)
+    return 0 if same or args.overrides else 1
+
+
+def rerun(run: RunFolder, overrides: list[str]) -> tuple[Path, Result]:
+    """Train again, into a new folder beside the run's.
+
+    Args:
+        run: the run, its config as it shall be.
+        overrides: what was changed, for the record.
+
+    Returns:
+        The new folder and its result.
+    """
+    from fulgurite.job import run_job
+
+    cfg = run.cfg.copy()
+    folder = Path(os.environ[_SHARED]) if _SHARED in os.environ else _new_folder(run, cfg, overrides)
+    cfg.folder = str(folder)
+    os.environ[_SHARED] = str(folder)
+    try:
+        return folder, run_job(cfg, [*run.result.overrides, *overrides])
+    finally:
+        del os.environ[_SHARED]
+
+
+def differing_weights(one: Path, other: Path) -> list[str]:
+    """Names of the parameters and buffers that are not bit for bit the same in two checkpoints.
+
+    Raises:
+        RunFolderError: when a checkpoint is absent or damaged.
+    """
+    from fulgurite.checkpoint import load_checkpoint
+
+    states: list[dict[str, Any]] = [load_checkpoint(path)["state_dict"] for path in (one, other)]
+    names = sorted({name for state in states for name in state})
+    return [name for name in names if _bits(states[0].get(name)) != _bits(states[1].get(name))]
+
+
+def changed(old: Result, new: Result) -> list[str]:
+    """Versions and commit that are not what they were, one a line."""
+    before, now = ({**each.versions, "commit": _commit(each.git)} for each in (old, new))
+    names = [name for name in [*before, *now] if before.get(name) != now.get(name)]
+    return [f"{name}: {before.get(name, '-')} then, {now.get(name, '-')} now" for name in dict.fromkeys(names)]
+
+
+def _compare(console: Console, old: RunFolder, new: Path, result: Result) -> bool:
+    """Print how the numbers compare; returns whether all are identical."""
+    if old.result.status != "finished":
+        console.print(f"Nothing to compare: {old.folder.name} is {old.result.status}, the repetition {result.status}.")
+        return True
+    names = list(dict.fromkeys([*old.result.metrics, *result.metrics]))
+    other = [name for name in names if old.result.metrics.get(name) != result.metrics.get(name)]
+    try:
+        weights = differing_weights(*(each / "checkpoints" / "best.ckpt" for each in (old.folder, new)))
+    except RunFolderError as error:
+        console.print(f"The weights are not compared: {error}", soft_wrap=True)
+        weights = []
+    if other:
+        console.print(_table(other, old.result.metrics, result.metrics))
+    numbers = "differ" if other else "are identical"
+    tensors = f"differ in {len(weights)} tensors, first {weights[0]}" if weights else "are bitwise identical"
+    console.print(f"The {len(names)} metrics {numbers}; the weights of best.ckpt {tensors}.")
+    return not other and not weights
+
+
+def _table(names: list[str], old: Mapping[str, float | None], new: Mapping[str, float | None]) -> Table:
+    table = Table("metric", highlight=False)
+    for title in ("recorded", "now", "difference"):
+        table.add_column(title, justify="right")
+    for name in names:
+        before, now = old.get(name), new.get(name)
+        gap = "-" if before is None or now is None else f"{now - before:+.3g}"
+        table.add_row(name, *("-" if value is None else f"{value:.8g}" for value in (before, now)), gap)
+    return table
+
+
+def _new_folder(run: RunFolder, cfg: DictConfig, overrides: list[str]) -> Path:
+    """Make a folder beside the run's, with the same record of the config that Hydra writes.
+
+    Raises:
+        RunFolderError: when it cannot be made.
+    """
+    number = 1
+    while (folder := run.folder.with_name(f"{run.folder.name}{RERUN_MARK}-{number}")).exists():
+        number += 1
+    cfg.folder = "${hydra:runtime.output_dir}"
+    hydra = {"runtime": {"cwd": str(Path.cwd()), "output_dir": str(folder)}, "overrides": {"task": overrides}}
+    record = {
+        "config": cfg,
+        "hydra": OmegaConf.create({"hydra": hydra}),
+        "overrides": OmegaConf.create([*run.result.overrides, *overrides]),
+    }
+    try:
+        (folder / ".hydra").mkdir(parents=True)
+        for name, content in record.items():
+            OmegaConf.save(content, folder / ".hydra" / f"{name}.yaml")
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder} cannot be written ({error.strerror}); copy the run to a folder of yours"
+        ) from error
+    return folder
+
+
+def _bits(tensor: Any) -> Any:
+    if tensor is None:
+        return None
+    import torch
+
+    flat = tensor.detach().reshape(-1).contiguous()
+    return str(tensor.dtype), tuple(tensor.shape), bytes(flat.view(torch.uint8).numpy())
+
+
+def _commit(git: Mapping[str, Any]) -> str:
+    return f"{git['commit'][:10]}{' with uncommitted changes' if git.get('dirty') else ''}" if git else "none"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fulgurite rerun",
+        description="Repeat a run from its recorded config into a new folder beside it, and compare all metrics and "
+        "the weights of best.ckpt. Exit code 1 when a repetition without overrides gives other numbers.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run folder, such as outputs/mnist/<run>")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changed values of the run's config")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="PREFIX", help="let the run's config use this package"
+    )
+    return parser
