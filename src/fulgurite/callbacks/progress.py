@@ -1,20 +1,21 @@
-"""What a person sees while a run trains: a bar on a terminal, one line an epoch in a file."""
+"""What a person sees while a run trains: one line an epoch, and on a terminal a bar below the lines."""
 
 import sys
 import time
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import RichProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
-def make_progress(refresh_rate: int = 50) -> pl.Callback:
-    """The bar when stdout is a terminal, else the lines.
+def make_progress(refresh_s: float = 0.2) -> pl.Callback:
+    """A bar when stdout is a terminal, else the lines alone.
 
     Args:
-        refresh_rate: steps between two refreshes of the bar; each costs 0.2 to 0.4 ms.
+        refresh_s: seconds between two refreshes of the bar; a refresh costs about a millisecond.
     """
-    return Bar(refresh_rate) if sys.stdout.isatty() else EpochLines()
+    return Bar(refresh_s) if sys.stdout.isatty() else EpochLines()
 
 
 class EpochLines(pl.Callback):
@@ -37,44 +38,71 @@ class EpochLines(pl.Callback):
         """Print the line of the last epoch."""
         self._print_pending(trainer)
 
-    def _print_pending(self, trainer: pl.Trainer) -> None:
-        if self._pending is not None and trainer.is_global_zero:
-            self._print(epoch_line(trainer, *self._pending))
-        self._pending = None
-
-    def _print(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
+        """Print one line."""
         print(line, flush=True)
 
+    def _print_pending(self, trainer: pl.Trainer) -> None:
+        if self._pending is not None and trainer.is_global_zero:
+            self.print_line(epoch_line(trainer, *self._pending))
+        self._pending = None
 
-class Bar(EpochLines, RichProgressBar):
-    """Rich's bar, and the lines of the epochs that have ended above it."""
 
-    def __init__(self, refresh_rate: int = 50) -> None:
-        EpochLines.__init__(self)
-        RichProgressBar.__init__(self, refresh_rate=refresh_rate)
+class Bar(EpochLines):
+    """The lines, and below them a bar over the batches of the running epoch.
 
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """Nothing beside the bar: the metrics stand in the lines."""
-        return {}
+    Lightning's own bars refresh by counting steps and cost up to 0.4 ms each; this one looks at the clock.
+
+    Args:
+        refresh_s: seconds between two refreshes.
+        console: where to draw; stdout by default.
+    """
+
+    def __init__(self, refresh_s: float = 0.2, console: Console | None = None) -> None:
+        super().__init__()
+        self.refresh_s = refresh_s
+        self._console = console or Console()
+        self._progress: Progress | None = None
+        self._next_refresh = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Both."""
-        EpochLines.on_train_epoch_start(self, trainer, pl_module)
-        RichProgressBar.on_train_epoch_start(self, trainer, pl_module)
+        """Start the epoch's bar."""
+        super().on_train_epoch_start(trainer, pl_module)
+        if trainer.is_global_zero:
+            self._stop()
+            text = TextColumn(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+            columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            # No refreshing thread: it would take its time from the training's.
+            self._progress = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
+            self._progress.add_task("", total=trainer.num_training_batches)
+            self._progress.start()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Both."""
-        EpochLines.on_train_epoch_end(self, trainer, pl_module)
-        RichProgressBar.on_train_epoch_end(self, trainer, pl_module)
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Refresh the bar when it is time."""
+        now = time.perf_counter()
+        if now >= self._next_refresh and self._progress is not None:
+            self._next_refresh = now + self.refresh_s
+            self._progress.update(self._progress.task_ids[0], completed=batch_idx + 1, refresh=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the bar away, then print the last line."""
-        RichProgressBar.on_train_end(self, trainer, pl_module)
-        EpochLines.on_train_end(self, trainer, pl_module)
+        self._stop()
+        super().on_train_end(trainer, pl_module)
 
-    def _print(self, line: str) -> None:
-        if self._console is not None:
-            self._console.print(line, highlight=False, markup=False)
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Take the bar away, so that the message stands on a line of its own."""
+        self._stop()
+
+    def print_line(self, line: str) -> None:
+        """Print one line above the bar."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = None
 
 
 def epoch_line(trainer: pl.Trainer, epoch: int, seconds: float) -> str:
