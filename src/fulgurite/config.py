@@ -5,23 +5,23 @@ Imports no torch, so that composing, printing and refusing a config takes a frac
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
+if TYPE_CHECKING:  # Hydra and OmegaConf are imported where they are used: `--help` needs CONF_DIR alone.
+    from omegaconf import DictConfig
 
 _PACKAGED = Path(__file__).parent / "conf"
 # In a wheel conf/ lies inside the package; in a checkout it is at the top.
 CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "conf"
 CONFIG_NAME = "train"
-# Groups that a run's folder already says.
-_SAID_BY_FOLDER = ("data", "model")
+# Groups whose option says enough by itself in a folder's name: `lstm`, not `model-lstm`.
+_PLAIN_GROUPS = ("data", "model")
 _LONGEST_NAME = 80
 
 
@@ -67,18 +67,25 @@ def register(swept: Sequence[str] = ()) -> None:
     Args:
         swept: keys that a multirun varies; a job's folder is named by their values.
     """
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
+
     ConfigStore.instance().store(name="schema", node=TrainConfig)
-    resolvers = {
-        "run_name": lambda model, overrides: _stamped(f"{model}_{_describe(overrides, _SAID_BY_FOLDER)}"),
-        "sweep_name": lambda _overrides: _stamped("_".join(_last(key) for key in swept) or "sweep"),
-        "job_name": lambda overrides: f"{_describe(_only(overrides, swept))}_{_digest(overrides)}".strip("_"),
+    resolvers: dict[str, Callable[..., str]] = {
+        "run_name": lambda model, overrides: _stamped(
+            f"{_plain(str(model))}_{describe(overrides, without=_PLAIN_GROUPS)}"
+        ),
+        "sweep_name": lambda _overrides: _stamped("_".join(_plain(_last(key)) for key in swept) or "sweep"),
+        "job_name": lambda overrides: f"{describe(overrides, only=swept)}_{_digest(overrides)}".strip("_"),
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, use_cache=True, replace=True)
 
 
-def resolve(cfg: DictConfig) -> dict[str, Any]:
+def resolve(cfg: "DictConfig") -> dict[str, Any]:
     """The config as plain values, all interpolations resolved."""
+    from omegaconf import OmegaConf
+
     plain = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
@@ -97,24 +104,39 @@ def _sorted(value: Any) -> Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
+def describe(
+    overrides: Sequence[str], *, only: Sequence[str] = (), without: Sequence[str] = (), between: str = "_"
+) -> str:
+    """``["model=mlp", "optimizer.lr=0.01"]`` to ``mlp_lr-0.01``: nothing that a shell, a path or Hydra would read.
+
+    Args:
+        overrides: Hydra overrides.
+        only: take these keys alone; empty takes all.
+        without: leave these keys out.
+        between: what stands between two of them.
+    """
+    parts = []
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if key in without or (only and key not in only):
+            continue
+        parts.append(_plain(value) if value and key in _PLAIN_GROUPS else f"{_plain(_last(key))}-{_plain(value)}")
+    return between.join(part.rstrip("-") for part in parts)[:_LONGEST_NAME].rstrip("._-")
+
+
+def _plain(text: str) -> str:
+    """``text`` with ASCII letters, digits, ``_``, ``+``, ``-`` and single dots; a dash for each run of anything else."""
+    sign = "-" if re.match(r"-\d", text) else ""
+    return sign + re.sub(r"[^\w.+-]+|\.{2,}", "-", text, flags=re.ASCII).strip("-.")
+
+
 def _stamped(name: str) -> str:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     return f"{name.strip('_')[:_LONGEST_NAME]}_{stamp}-{secrets.token_hex(2)}"
 
 
-def _describe(overrides: Sequence[str], without: Sequence[str] = ()) -> str:
-    """``["optimizer.lr=0.01", "seed=1"]`` to ``lr-0.01_seed-1``: no character that a shell or Hydra would read."""
-    pairs = [override.lstrip("+~").partition("=") for override in overrides]
-    parts = [f"{_last(key)}-{value}" if value else _last(key) for key, _, value in pairs if key not in without]
-    return "_".join(re.sub(r"[^\w.+-]+", "-", part).replace("..", "-").strip("-") for part in parts)[:_LONGEST_NAME]
-
-
-def _only(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
-    return [override for override in overrides if override.lstrip("+~").partition("=")[0] in keys]
-
-
 def _last(key: str) -> str:
-    return key.rpartition(".")[2]
+    return re.split(r"[./@]", key)[-1]
 
 
 def _digest(overrides: Sequence[str]) -> str:

@@ -108,3 +108,10 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     by_folded = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=0.6)
     return f" (did you mean {by_folded[near[0]]}?)" if near else ""
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """True for Ctrl-C, also where Lightning has turned it into a ``SystemExit``."""
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from fulgurite import config
-from fulgurite.errors import FulguriteError
+from fulgurite.errors import FulguriteError, is_interrupt
 from fulgurite.log import LOG_NAME, log_to
 from fulgurite.result import Failure, Objective, Result, git_state, versions
 
@@ -40,7 +40,7 @@ def run_job(cfg: DictConfig, overrides: Sequence[str]) -> Result:
             result = _train(cfg, result)
         return result
     except BaseException as error:
-        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        status = "interrupted" if is_interrupt(error) else "failed"
         result = replace(result, status=status, error=Failure(type(error).__name__, str(error), LOG_NAME))
         raise
     finally:

@@ -1,0 +1,120 @@
+"""Help for people, read off ``conf/``: imports neither Hydra nor torch, so it is there at once."""
+
+import difflib
+import re
+from pathlib import Path
+
+from fulgurite.config import CONF_DIR, CONFIG_NAME
+
+COMMANDS = {
+    "train": "train, validate and test one network, or with -m one for each combination of values",
+    "eval": "test a finished run again, from its folder",
+    "predict": "let a finished run label images, or compute y for a CSV of x",
+    "rerun": "repeat a run from its recorded config and compare the numbers",
+}
+
+_OVERVIEW = """\
+Fulgurite: PyTorch Lightning experiments composed by Hydra.
+
+Usage
+  fulgurite COMMAND ...
+  fulgurite COMMAND --help
+
+Commands
+{commands}
+
+Examples
+  fulgurite train model=cnn
+  fulgurite train -m model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3
+  fulgurite eval outputs/mnist/RUN
+  fulgurite predict outputs/mnist/RUN digit.png
+
+Runs and sweeps land in outputs/; look at them with: tensorboard --logdir outputs"""
+
+_TRAIN = """\
+Train a network: choose an option of each group, change any key.
+
+Usage
+  python train.py [GROUP=OPTION ...] [KEY=VALUE ...]
+  fulgurite train [GROUP=OPTION ...] [KEY=VALUE ...]    the same, from any folder
+  python train.py -m KEY=A,B,C ...                      a sweep: one run for each combination
+
+Groups (* marks what is taken when you say nothing)
+{groups}
+
+Most used keys
+  model.hidden=[256,128]       layers of an mlp; each model has its own keys: --cfg job -p model
+  model.dropout=0.1            probability of dropping a unit, in [0, 1)
+  optimizer.lr=3e-4            learning rate, the highest one of a schedule
+  optimizer.weight_decay=0.01  pull of the weights towards 0
+  data.batch_size=256          samples a step
+  data.train_subset=1000       train on that many samples
+  trainer.max_epochs=10        passes over the training data
+  trainer.devices=2            devices to train on; with trainer=ddp or ddp_cpu
+  seed=1                       another initialisation, order, augmentation and dropout
+  output_root=DIR              where runs and sweeps land
+
+Examples
+  python train.py model=mlp model.hidden=[256,128] optimizer.lr=3e-4
+  python train.py model=cnn trainer.max_epochs=3 seed=1
+  python train.py -m model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3
+  python train.py model=cnn --cfg job                   print the whole config, train nothing
+
+More
+  --cfg job [-p GROUP]   the composed config, or one group of it; --resolve fills in the ${{...}}
+  --info defaults        where each part of the config comes from
+  -sc install=bash       shell completion: eval "$(python train.py -sc install=bash)"
+  --hydra-help           all flags of Hydra
+  --version              the version of Fulgurite
+  FULGURITE_DEBUG=1      in the environment: full tracebacks"""
+
+
+def overview() -> str:
+    """What ``fulgurite --help`` prints."""
+    width = max(map(len, COMMANDS))
+    return _OVERVIEW.format(commands="\n".join(f"  {name:{width}}  {text}" for name, text in COMMANDS.items()))
+
+
+def train(conf: Path = CONF_DIR) -> str:
+    """What ``train.py --help`` prints, with the groups and options found in ``conf``."""
+    return _TRAIN.format(groups="\n".join(_describe_group(conf, group) for group in groups(conf)))
+
+
+def groups(conf: Path = CONF_DIR) -> dict[str, str | None]:
+    """Config groups in the order of the defaults list, each with its default option; the other folders follow."""
+    text = (conf / f"{CONFIG_NAME}.yaml").read_text(encoding="utf-8")
+    listed = re.findall(r"^  - (?:optional )?(\w+): (\w+)", text, flags=re.MULTILINE)
+    found: dict[str, str | None] = {group: None if option == "null" else option for group, option in listed}
+    others = sorted(path.name for path in conf.iterdir() if path.is_dir() and path.name not in ("hydra", "__pycache__"))
+    found |= {group: None for group in others if group not in found}
+    return {group: default for group, default in found.items() if options(group, conf)}
+
+
+def options(group: str, conf: Path = CONF_DIR) -> dict[str, str]:
+    """Options of a group, each with its purpose: the first comment of its yaml."""
+    return {path.stem: _purpose(path) for path in sorted((conf / group).glob("*.yaml"))}
+
+
+def unknown_command(word: str) -> str:
+    """The message for a word that is no command."""
+    if "=" in word:
+        return f"a command comes first: fulgurite train {word}"
+    near = difflib.get_close_matches(word, COMMANDS, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return f"there is no command {word}{hint}; the commands are {', '.join(COMMANDS)}"
+
+
+def _describe_group(conf: Path, group: str) -> str:
+    default = groups(conf)[group]
+    found = options(group, conf)
+    width = max(map(len, found))
+    lines = [f"    {name:{width}} {'*' if name == default else ' '} {text}".rstrip() for name, text in found.items()]
+    return "\n".join([f"  {group}", *lines])
+
+
+def _purpose(path: Path) -> str:
+    """The first line of a yaml that is a comment and no ``@package`` directive, without its full stop."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") and "@package" not in line:
+            return line.lstrip("# ").rstrip(".")
+    return ""

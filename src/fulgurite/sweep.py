@@ -1,0 +1,158 @@
+"""A multirun on this machine, one job after the other: what is refused before it, and how it outlives its jobs."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fulgurite import config
+from fulgurite.errors import ConfigError, is_interrupt
+from fulgurite.explain import explain
+from fulgurite.result import FILE_NAME, Failure, Objective, Result
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+# Who decides on the jobs or where they run; with one of these set, the plan is theirs.
+_PLANNED_ELSEWHERE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper", "hydra.launcher")
+
+
+def swept_keys(overrides: Sequence[str]) -> list[str]:
+    """Keys with several values.
+
+    Raises:
+        OverrideParseException: for an override that cannot be read.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [each.get_key_element().lstrip("+~") for each in parsed if each.is_sweep_override()]
+
+
+def plan(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of each job; empty when another sweeper or launcher plans.
+
+    Composes jobs until each value was seen once, so that a mistake in any of them is told before anything is trained.
+
+    Raises:
+        ConfigError: for a job on several devices.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if any(override.lstrip("+").startswith(_PLANNED_ELSEWHERE) for override in overrides):
+        return []
+    seen: set[str] = set()
+    with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        jobs = BasicSweeper.split_arguments(parser.parse_overrides(list(overrides)), None)[0]
+        for job in jobs:
+            if seen.issuperset(job):
+                continue
+            seen.update(job)
+            try:
+                refuse_many_devices(compose(config.CONFIG_NAME, overrides=job))
+            except Exception as error:
+                # Told with this job's choices: a key may exist in model=mlp and not in model=cnn.
+                message = explain(error, job)
+                if message is None:
+                    raise
+                raise ConfigError(message) from error
+    return jobs
+
+
+def refuse_many_devices(cfg: "DictConfig") -> None:
+    """Refuse a job that starts processes of its own.
+
+    Lightning starts them by typing the command line again, and that is the whole sweep: each process would work
+    through the jobs by itself, and gradients of different jobs would be averaged.
+
+    Raises:
+        ConfigError: for more than one device or machine.
+    """
+    devices, nodes = cfg.trainer.get("devices", 1), cfg.trainer.get("num_nodes", 1)
+    if isinstance(devices, int) and devices <= 1 and devices != -1 and nodes == 1:
+        return
+    if _count(devices, str(cfg.trainer.get("accelerator"))) * nodes > 1:
+        raise ConfigError(
+            f"a sweep on this launcher needs trainer.devices=1 and trainer.num_nodes=1, got devices={devices} and "
+            f"num_nodes={nodes}: run each job by itself, without -m"
+        )
+
+
+def _count(devices: Any, accelerator: str) -> int:
+    """How many devices Lightning would take for ``trainer.devices``."""
+    if isinstance(devices, int) and devices >= 0:
+        return devices
+    if isinstance(devices, str) and devices not in ("auto", "-1"):
+        return int(devices) if devices.isdecimal() else len(devices.strip(",").split(","))
+    if not isinstance(devices, int | str):
+        return len(devices)
+    if accelerator in ("cpu", "mps"):
+        return 1
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
+class Sweep:
+    """The task function of a multirun. A job that fails is recorded and named, and the next one starts.
+
+    Attributes:
+        folder: the sweep folder, known once a job has started.
+        num_failed: jobs that raised.
+    """
+
+    def __init__(self, swept: Sequence[str], num_jobs: int) -> None:
+        """``num_jobs`` is 0 when nobody knows how many there will be."""
+        self.folder: Path | None = None
+        self.num_failed = 0
+        self._swept = swept
+        self._num_jobs = num_jobs
+        self._started = 0
+
+    def __call__(self, cfg: "DictConfig") -> float | None:
+        """Run one job; its objective, or ``None`` when it failed."""
+        from hydra.core.hydra_config import HydraConfig
+
+        from fulgurite.job import run_job
+
+        overrides = list(HydraConfig.get().overrides.task)
+        folder = Path(cfg.folder)
+        self.folder = folder.parent
+        self._started += 1
+        title = f"[{self._started}{f'/{self._num_jobs}' if self._num_jobs else ''}]"
+        print(title, config.describe(overrides, only=self._swept, between=" "), flush=True)
+        try:
+            if str(HydraConfig.get().launcher._target_).endswith(".BasicLauncher"):
+                refuse_many_devices(cfg)
+            return run_job(cfg, overrides).objective.value
+        except (Exception, SystemExit) as error:
+            if is_interrupt(error):
+                raise KeyboardInterrupt from error
+            self.num_failed += 1
+            _record(error, folder, overrides)
+            print(f"{title} failed: {_say(error, folder, overrides)}", file=sys.stderr, flush=True)
+            return None
+
+    def finish(self) -> None:
+        """Print the leaderboard of the jobs that ran."""
+        if self.folder is not None:
+            from fulgurite.report.leaderboard import print_leaderboard
+
+            print_leaderboard(self.folder)
+
+
+def _say(error: BaseException, folder: Path, overrides: Sequence[str]) -> str:
+    message = explain(error, overrides)
+    return message or f"{type(error).__name__}: {error} (traceback in {os.path.relpath(folder / 'train.log')})"
+
+
+def _record(error: BaseException, folder: Path, overrides: Sequence[str]) -> None:
+    """Write ``result.json`` for a job that failed before it could do so."""
+    if not (folder / FILE_NAME).exists():
+        failure = Failure(type(error).__name__, str(error), "train.log")
+        Result("failed", Objective("", "max"), overrides=list(overrides), error=failure).write(folder)
