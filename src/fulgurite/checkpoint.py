@@ -1,6 +1,7 @@
 """Checkpoint files: written whole or not at all, and verified when they are read."""
 
 import os
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise RunFolderError(f"there is no checkpoint {path}; repeat the run, or give another one") from None
+    except pickle.UnpicklingError as error:
+        raise RunFolderError(
+            f"the checkpoint {path} holds more than plain values and tensors, which could be code; it is not loaded"
+        ) from error
     except (zipfile.BadZipFile, EOFError, RuntimeError, OSError) as error:
         raise RunFolderError(f"the checkpoint {path} is damaged ({error}); use another one or repeat the run") from error
     raise RunFolderError(f"the checkpoint {path} is damaged (bad checksum of {damaged}); use another one")

@@ -1,10 +1,15 @@
 """Train a ``Run``, test its best checkpoint once, and say what came out."""
 
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fulgurite.build import Run
+from fulgurite.callbacks.checkpoint import BestAndLast
 
 
 @dataclass(frozen=True)
@@ -27,21 +32,43 @@ class Outcome:
 
 
 def fit(run: Run) -> Outcome:
-    """Train, then test the best checkpoint (the last, where nothing was validated)."""
+    """Train, then test the best checkpoint (the last weights, where nothing was validated).
+
+    Raises:
+        KeyboardInterrupt: when the user, or a termination signal, ended it.
+    """
     trainer = run.trainer
-    trainer.fit(run.model, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
+    with _interrupts():
+        trainer.fit(run.model, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
     epochs = trainer.current_epoch
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    metrics = _floats(trainer.callback_metrics)
     best = trainer.checkpoint_callback
     objective = None
-    if isinstance(best, ModelCheckpoint) and best.best_model_score is not None:
+    if isinstance(best, BestAndLast) and best.best_model_score is not None:
         objective = float(best.best_model_score)
-        metrics |= getattr(best, "best_metrics", {})
+        metrics |= best.best_metrics
     diverged = run.divergence.diverged
     if run.test and not diverged:
-        has_best = isinstance(best, ModelCheckpoint) and best.best_model_path
-        trainer.test(
-            run.model, datamodule=run.data, ckpt_path="best" if has_best else None, verbose=False, weights_only=True
-        )
-        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+        path = "best" if objective is not None else None
+        with _interrupts():
+            trainer.test(run.model, datamodule=run.data, ckpt_path=path, verbose=False, weights_only=True)
+        metrics |= _floats(trainer.callback_metrics, "test/")
     return Outcome(objective, metrics, epochs, run.throughput.samples_per_s, diverged)
+
+
+def _floats(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items() if name.startswith(prefix)}
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Let an interrupt leave as what it is: Lightning turns it into an exit and ignores Ctrl-C from then on."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error, SIGTERMException) or isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, handler)

@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ def run_job(cfg: DictConfig, overrides: Sequence[str]) -> Result:
     """
     started = time.perf_counter()
     folder = Path(cfg.folder)
+    folder.mkdir(parents=True, exist_ok=True)
     record = _record_in(folder)
     result = record(_start(cfg, overrides))
     try:
@@ -84,7 +85,7 @@ def _train(cfg: DictConfig, result: Result) -> Result:
     )
 
 
-def _record_in(folder: Path):
+def _record_in(folder: Path) -> Callable[[Result], Result]:
     """Writes results into ``folder``, from the first process of a job only."""
     first = os.environ.get("LOCAL_RANK", "0") == "0"
     return lambda result: result.write(folder) if first else result

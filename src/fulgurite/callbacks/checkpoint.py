@@ -28,6 +28,12 @@ class BestAndLast(ModelCheckpoint):
 
         self.best_metrics: dict[str, float] = {}
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Without validation there is no best: ``best.ckpt`` is then the last epoch's."""
+        super().setup(trainer, pl_module, stage)
+        if trainer.limit_val_batches == 0 and self.monitor is not None and self.monitor.startswith("val/"):
+            self.monitor = None
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, and keep the metrics of the epoch that was best."""
         before = self.best_model_score

@@ -1,0 +1,73 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from fulgurite.errors import RunFolderError
+from fulgurite.result import Failure, Objective, Result, git_state, read_result, versions, write_atomically
+
+FINISHED = Result(
+    status="finished",
+    objective=Objective("val/acc", "max", 0.99),
+    metrics={"val/acc": 0.99, "test/acc": 0.985},
+    epochs=5,
+    seconds=12.5,
+    samples_per_s=1000.0,
+    overrides=["model=cnn"],
+    fingerprint="abc",
+    command="train.py model=cnn",
+)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path):
+    failed = Result("failed", Objective("val/mae", "min"), error=Failure("ValueError", "bad", "train.log"))
+    assert read_result(FINISHED.write(tmp_path) and tmp_path) == FINISHED
+    assert read_result(failed.write(tmp_path) and tmp_path) == failed
+
+
+def test_not_a_number_becomes_null_so_that_the_file_is_json(tmp_path: Path):
+    Result("diverged", Objective("val/acc", "max", math.inf), metrics={"val/loss": math.nan}).write(tmp_path)
+    plain = json.loads((tmp_path / "result.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert plain["metrics"] == {"val/loss": None}
+    assert plain["objective"]["value"] is None
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "result.json"
+    write_atomically(path, "old")
+
+    def full_disk(descriptor: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_without_a_record_is_refused(tmp_path: Path):
+    with pytest.raises(RunFolderError, match="is not a run folder: it has no result.json"):
+        read_result(tmp_path)
+
+
+def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="is a file, not a run folder"):
+        read_result(tmp_path / "file")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"status": "finished"}', '{"objective": {"metrik": 1}}'])
+def test_a_damaged_record_is_refused_by_name(tmp_path: Path, content: str):
+    (tmp_path / "result.json").write_text(content)
+    with pytest.raises(RunFolderError, match="result.json cannot be read"):
+        read_result(tmp_path)
+
+
+def test_git_state_is_empty_outside_a_repository(tmp_path: Path):
+    assert git_state(tmp_path) == {}
+
+
+def test_versions_name_python_and_torch():
+    assert {"python", "torch", "fulgurite"} <= versions().keys()
