@@ -75,7 +75,7 @@ def register(swept: Sequence[str] = ()) -> None:
         "run_name": lambda model, overrides: _stamped(
             f"{_plain(str(model))}_{describe(overrides, without=_PLAIN_GROUPS)}"
         ),
-        "sweep_name": lambda _overrides: _stamped("_".join(_plain(_last(key)) for key in swept) or "sweep"),
+        "sweep_name": lambda: _stamped("_".join(_plain(_last(key)) for key in swept) or "sweep"),
         "job_name": lambda overrides: f"{describe(overrides, only=swept)}_{_digest(overrides)}".strip("_"),
     }
     for name, resolver in resolvers.items():
@@ -125,7 +125,7 @@ def describe(
 
 
 def _plain(text: str) -> str:
-    """``text`` with ASCII letters, digits, ``_``, ``+``, ``-`` and single dots; a dash for each run of anything else."""
+    """``text`` with ASCII letters, digits, ``_``, ``+``, ``-`` and single dots, and a dash for each run of others."""
     sign = "-" if re.match(r"-\d", text) else ""
     return sign + re.sub(r"[^\w.+-]+|\.{2,}", "-", text, flags=re.ASCII).strip("-.")
 
