@@ -1,4 +1,4 @@
-"""The package as a person gets it: built, installed in a venv of its own, used from a folder that is not the checkout."""
+"""The package as a person gets it: built, installed in a venv of its own, used from a folder of theirs."""
 
 import json
 import os
