@@ -1,0 +1,31 @@
+import logging
+import warnings
+from pathlib import Path
+
+import pytest
+
+from fulgurite.log import log_to
+
+
+def test_the_log_keeps_what_the_terminal_does_not_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with log_to(tmp_path):
+        logging.getLogger("pytorch_lightning.utilities.rank_zero").info("GPU available: False")
+        logging.getLogger("fulgurite").error("only here", extra={"only_in_file": True})
+    assert capsys.readouterr() == ("", "")
+    text = (tmp_path / "train.log").read_text()
+    assert "GPU available: False" in text
+    assert "only here" in text
+
+
+def test_a_warning_reaches_log_and_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with log_to(tmp_path):
+        logging.getLogger("any.library").warning("look here")
+    assert "WARNING: look here" in capsys.readouterr().err
+    assert "look here" in (tmp_path / "train.log").read_text()
+
+
+def test_known_noise_is_silent_and_other_warnings_are_not(tmp_path: Path):
+    with log_to(tmp_path):
+        warnings.warn("Experiment logs directory x exists and is not empty.", stacklevel=1)
+        with pytest.warns(UserWarning, match="something new"):
+            warnings.warn("something new", stacklevel=1)
