@@ -9,7 +9,7 @@ from typing import Any
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fulgurite.build import Run
-from fulgurite.callbacks.checkpoint import BestAndLast
+from fulgurite.callbacks.checkpoint import BestCheckpoint
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def fit(run: Run) -> Outcome:
     metrics = _floats(trainer.callback_metrics)
     best = trainer.checkpoint_callback
     objective = None
-    if isinstance(best, BestAndLast) and best.best_model_score is not None:
+    if isinstance(best, BestCheckpoint) and best.best_model_score is not None:
         objective = float(best.best_model_score)
         metrics |= best.best_metrics
     diverged = run.divergence.diverged

@@ -1,18 +1,22 @@
-"""The two checkpoints of a run: the best by the objective, and the last."""
+"""The checkpoints of a run: the best by the objective, and the last to go on from."""
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from fulgurite.errors import ConfigError, did_you_mean
 
 
-class BestAndLast(ModelCheckpoint):
-    """Keeps ``checkpoints/best.ckpt`` and ``checkpoints/last.ckpt``.
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps ``checkpoints/best.ckpt``, and the metrics of its epoch.
 
     Args:
         folder: the folder of the checkpoints.
         metric: name of the objective, such as ``val/acc``.
         mode: ``max`` or ``min``.
+
+    Attributes:
+        best_metrics: validation metrics of the best epoch.
     """
 
     def __init__(self, folder: str, metric: str, mode: str) -> None:
@@ -21,7 +25,6 @@ class BestAndLast(ModelCheckpoint):
             filename="best",
             monitor=metric,
             mode=mode,
-            save_last=True,
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
@@ -35,13 +38,22 @@ class BestAndLast(ModelCheckpoint):
             self.monitor = None
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, and keep the metrics of the epoch that was best."""
+        """Save after a validation, when Lightning does not leave that to the end of the epoch."""
         before = self.best_model_score
         super().on_validation_end(trainer, pl_module)
+        self._keep_metrics(trainer, before)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save at the end of an epoch."""
+        before = self.best_model_score
+        super().on_train_epoch_end(trainer, pl_module)
+        self._keep_metrics(trainer, before)
+
+    def _keep_metrics(self, trainer: pl.Trainer, before: Tensor | None) -> None:
+        """Keep the validation metrics when they have just become the best."""
         if self.best_model_score is not before:
-            self.best_metrics = {
-                name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")
-            }
+            metrics = trainer.callback_metrics.items()
+            self.best_metrics = {name: float(value) for name, value in metrics if name.startswith("val/")}
 
     def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse an unknown objective now, not after a whole epoch.
@@ -56,3 +68,16 @@ class BestAndLast(ModelCheckpoint):
                 f"objective.metric must be one of {', '.join(known)}; got {self.monitor!r}"
                 f"{did_you_mean(self.monitor, known)}"
             )
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Keeps ``checkpoints/last.ckpt``, written after every epoch.
+
+    ``ModelCheckpoint(save_last=True)`` writes the last only when the best is written too.
+
+    Args:
+        folder: the folder of the checkpoints.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(dirpath=folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
