@@ -151,6 +151,6 @@ class Linear(Synthetic):
         listed = isinstance(weights, Sequence) and not isinstance(weights, str) and all(is_number(w) for w in weights)
         if not listed or len(weights) != self.num_features:
             raise ConfigError(
-                f"weights must be null or {self.num_features} numbers, one for each of data.num_features; got {weights!r}"
+                f"weights must be null or a list of {self.num_features} numbers (data.num_features), got {weights!r}"
             )
         return torch.tensor(weights, dtype=torch.float32)
