@@ -42,14 +42,13 @@ def fit(run: Run) -> Outcome:
         trainer.fit(run.model, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
     epochs = trainer.current_epoch
     metrics = _floats(trainer.callback_metrics)
-    best = trainer.checkpoint_callback
-    objective = None
-    if isinstance(best, BestCheckpoint) and best.best_model_score is not None:
-        objective = float(best.best_model_score)
+    best = next((each for each in trainer.callbacks if isinstance(each, BestCheckpoint)), None)
+    objective = path = None
+    if best is not None and best.best_model_score is not None:
+        objective, path = float(best.best_model_score), best.best_model_path
         metrics |= best.best_metrics
     diverged = run.divergence.diverged
     if run.test and not diverged:
-        path = "best" if objective is not None else None
         with _interrupts():
             trainer.test(run.model, datamodule=run.data, ckpt_path=path, verbose=False, weights_only=True)
         metrics |= _floats(trainer.callback_metrics, "test/")
