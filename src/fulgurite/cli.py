@@ -1,5 +1,6 @@
-"""The command line. Knows Hydra; imports torch only inside a job.
+"""The command line: which command, what a user sees of an error, which exit code. Imports Hydra only for a command.
 
+Exit codes: 0 done, 1 a bug, a diverged run or a failed job of a sweep, 2 what the user can mend, 130 Ctrl-C.
 ``sys.argv`` stays as typed: to train on several devices, Lightning starts the other processes by typing it again.
 """
 
@@ -7,15 +8,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fulgurite import __version__, help
-
-if TYPE_CHECKING:
-    from argparse import Namespace
-
-    from omegaconf import DictConfig
 
 _MODULES = {"eval": "fulgurite.evaluate", "predict": "fulgurite.predict", "rerun": "fulgurite.rerun"}
 _HELP_FLAGS = ("--help", "-h")
@@ -35,7 +29,7 @@ def main() -> int:
         return train(words[command == "train" :])
     if command not in _MODULES:
         return _complain(help.unknown_command(command), 2)
-    return _guarded(lambda: import_module(_MODULES[command]).main(words[1:]))
+    return guarded(lambda: import_module(_MODULES[command]).main(words[1:]))
 
 
 def train(argv: Sequence[str] | None = None) -> int:
@@ -50,83 +44,25 @@ def train(argv: Sequence[str] | None = None) -> int:
         return 0
     if "--version" in words:
         return _print_version()
-    if any(flag in words for flag in _COMPLETION_FLAGS) and not _train_is_completed():
+    if any(flag in words for flag in _COMPLETION_FLAGS) and not _line_is_for_train():
         return 0
-    return _guarded(lambda: _train(words), [word for word in words if not word.startswith("-")])
+    overrides = [word for word in words if not word.startswith("-")]
+    return guarded(lambda: import_module("fulgurite.hydra_app").run(words), overrides)
 
 
-def _train(words: list[str]) -> int:
-    from hydra import version
-    from hydra._internal.utils import get_args_parser
+def guarded(command: Callable[[], int], overrides: Sequence[str] = ()) -> int:
+    """Run ``command``; say what it raises in one line, and in the exit code.
 
-    from fulgurite import config, sweep
-
-    version.setbase("1.3")
-    args = get_args_parser().parse_args(words)
-    if not args.multirun:
-        config.register()
-        job = _Job()
-        _hand_to_hydra(args, job)
-        if job.error is not None:
-            raise job.error
-        return 1 if job.diverged else 0
-    swept = sweep.swept_keys(args.overrides)
-    config.register(swept)
-    own_conf = args.config_dir or args.config_path or args.config_name
-    jobs = sweep.Sweep(swept, num_jobs=0 if own_conf else len(sweep.plan(args.overrides)))
-    try:
-        _hand_to_hydra(args, jobs)
-    finally:
-        jobs.finish()
-    return 1 if jobs.num_failed else 0
-
-
-def _hand_to_hydra(args: "Namespace", task: Callable[["DictConfig"], float | None]) -> None:
-    from hydra._internal.utils import _run_hydra, get_args_parser
-
-    from fulgurite import config
-
-    # Who set this herself wants tracebacks; otherwise it makes Hydra raise its errors instead of printing them. The
-    # note for the processes that Lightning starts is in FULGURITE_DEBUG.
-    os.environ.setdefault("FULGURITE_DEBUG", os.environ.get("HYDRA_FULL_ERROR", "0"))
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    _run_hydra(args, get_args_parser(), task, config_path=str(config.CONF_DIR), config_name=config.CONFIG_NAME)
-
-
-class JobError(Exception):
-    """A bug met inside a job; its cause is what was raised, its text the log with the traceback."""
-
-
-class _Job:
-    """The task function of one run. Keeps its error back from Hydra, which would print a line of its own."""
-
-    error: Exception | None = None
-    diverged = False
-
-    def __call__(self, cfg: "DictConfig") -> None:
-        from hydra.core.hydra_config import HydraConfig
-
-        from fulgurite.explain import explain
-        from fulgurite.job import LOG_NAME, run_job
-        from fulgurite.report.summary import print_summary
-
-        overrides = list(HydraConfig.get().overrides.task)
-        try:
-            self.diverged = run_job(cfg, overrides).status == "diverged"
-            if _is_first_process():
-                print_summary(Path(cfg.folder))
-        except Exception as error:
-            self.error = error
-            if explain(error, overrides) is None:
-                self.error = JobError(os.path.relpath(Path(cfg.folder) / LOG_NAME))
-                self.error.__cause__ = error
-
-
-def _guarded(command: Callable[[], int], overrides: Sequence[str] = ()) -> int:
-    """Run ``command``; tell what it raises in one line and an exit code: 2 the user's, 1 a bug, 130 Ctrl-C."""
-    debug = "1" in (os.environ.get("FULGURITE_DEBUG"), os.environ.get("HYDRA_FULL_ERROR"))
+    ``FULGURITE_DEBUG=1`` or ``HYDRA_FULL_ERROR=1`` lets the exception through.
+    """
+    # Read before Hydra is set to raise, and handed on to the processes that Lightning starts.
+    debug = os.environ.setdefault("FULGURITE_DEBUG", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     try:
         return command()
+    except BrokenPipeError:
+        # `... | head` has read enough; without this Python complains again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         from fulgurite.errors import is_interrupt
 
@@ -135,11 +71,12 @@ def _guarded(command: Callable[[], int], overrides: Sequence[str] = ()) -> int:
             return 130
         if debug or isinstance(error, SystemExit):
             raise
-        return _explained(error, overrides)
+        return _say(error, overrides)
 
 
-def _explained(error: BaseException, overrides: Sequence[str]) -> int:
+def _say(error: Exception | KeyboardInterrupt, overrides: Sequence[str]) -> int:
     from fulgurite.explain import explain, explain_folder
+    from fulgurite.hydra_app import JobError
 
     if isinstance(error, JobError):
         cause = error.__cause__
@@ -152,13 +89,9 @@ def _explained(error: BaseException, overrides: Sequence[str]) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    who = "" if _is_first_process() else f" in process {os.environ['LOCAL_RANK']}"
-    print(f"error{who}: {message}", file=sys.stderr)
+    rank = os.environ.get("LOCAL_RANK", "0")
+    print(f"error{'' if rank == '0' else f' in process {rank}'}: {message}", file=sys.stderr)
     return code
-
-
-def _is_first_process() -> bool:
-    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _print_version() -> int:
@@ -166,8 +99,8 @@ def _print_version() -> int:
     return 0
 
 
-def _train_is_completed() -> bool:
-    """Whether Hydra is to complete the line that the shell asks about, without its word ``train``.
+def _line_is_for_train() -> bool:
+    """Whether Hydra is to complete the line that the shell asks about; takes the word ``train`` out of it.
 
     Completes the commands of ``fulgurite`` itself.
     """

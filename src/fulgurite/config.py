@@ -127,7 +127,7 @@ def describe(
 def _plain(text: str) -> str:
     """``text`` with ASCII letters, digits, ``_``, ``+``, ``-`` and single dots, and a dash for each run of others."""
     sign = "-" if re.match(r"-\d", text) else ""
-    return sign + re.sub(r"[^\w.+-]+|\.{2,}", "-", text, flags=re.ASCII).strip("-.")
+    return sign + re.sub(r"(?:[^\w.+-]|\.{2,})+", "-", text, flags=re.ASCII).strip("-.")
 
 
 def _stamped(name: str) -> str:

@@ -10,15 +10,14 @@ from enum import EnumType
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
+import yaml
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
-from omegaconf import OmegaConf
 from omegaconf.errors import (
     InterpolationResolutionError,
     MissingMandatoryValue,
     OmegaConfBaseException,
     ValidationError,
 )
-from yaml import YAMLError
 
 from fulgurite import config, help
 from fulgurite.errors import FulguriteError, did_you_mean
@@ -46,7 +45,7 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str | None:
         return f"{_key(error)} has no value; give one with {_key(error)}=..."
     if isinstance(error, InterpolationResolutionError):
         return _interpolation(error, overrides)
-    if isinstance(error, YAMLError):
+    if isinstance(error, yaml.YAMLError):
         return f"a config file is no valid YAML: {_one_line(error)}"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _one_line(error)
@@ -85,18 +84,26 @@ def _nearest(word: str, choices: Sequence[str], cutoff: float) -> list[str]:
 
 
 def _known_keys(overrides: Sequence[str]) -> list[str]:
-    """All keys of the config with the options that were typed, and all groups."""
-    from hydra import compose, initialize_config_dir
+    """All keys of the config with the options that were typed, and all groups; read off the files, which is quick."""
+    chosen = help.groups() | _choices(overrides)
+    names = ["hydra", *_flatten(_load(config.CONFIG_NAME))]
+    for group, option in chosen.items():
+        names += [group, *_flatten(_load(f"{group}/{(option or '').split(',')[0]}"), f"{group}.")]
+    return list(dict.fromkeys(names))
 
-    chosen = [f"{group}={option.split(',')[0]}" for group, option in _choices(overrides).items()]
-    for choices in (chosen, []):
-        try:
-            with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
-                cfg = compose(config.CONFIG_NAME, overrides=choices)
-            return list(dict.fromkeys([*_flatten(OmegaConf.to_container(cfg, resolve=False)), *help.groups()]))
-        except (HydraException, OmegaConfBaseException, ValueError):
-            continue
-    return list(help.groups())
+
+def _load(name: str) -> dict[str, Any]:
+    """A config file as plain values, with those of its own folder that it builds on; empty when there is none."""
+    path = config.CONF_DIR / f"{name}.yaml"
+    try:
+        node = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError):
+        return {}
+    bases = [base for base in node.pop("defaults", []) if isinstance(base, str) and base != "_self_"]
+    folder = name.rpartition("/")[0]
+    for base in bases if folder else []:
+        node = _load(f"{folder}/{base}") | node
+    return node
 
 
 def _choices(overrides: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,126 @@
+"""``train`` as a Hydra application: its flags, one run or a sweep, shell completion."""
+
+import gc
+import os
+from argparse import ArgumentError, Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import _run_hydra, create_config_search_path, get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+
+from fulgurite import config
+from fulgurite.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    Task = Callable[[DictConfig], float | None]
+
+
+class JobError(Exception):
+    """A bug met inside a job; its cause is what was raised, its text the log with the traceback."""
+
+
+def run(words: list[str]) -> int:
+    """One run, a sweep with ``-m``, or what another flag of Hydra asks for; returns the exit code.
+
+    Raises:
+        JobError: for a bug in the run; those of a sweep's jobs are told when they happen.
+        Exception: for what Hydra or the run refuses.
+    """
+    version.setbase("1.3")
+    args = parse(words)
+    if args.multirun or "hydra.mode=MULTIRUN" in args.overrides:
+        args.multirun = True
+        return _sweep(args)
+    # Composing makes many objects and hardly any garbage; the job turns the collector on again.
+    gc.disable()
+    config.register()
+    job = _Job()
+    _hand_to_hydra(args, job)
+    if job.error is not None:
+        raise job.error
+    return 1 if job.diverged else 0
+
+
+def parse(words: list[str]) -> Namespace:
+    """Hydra's flags, anywhere between the overrides.
+
+    Raises:
+        ConfigError: for a flag that Hydra does not have, or a value that it does not take.
+    """
+    parser = get_args_parser()
+    parser.exit_on_error = False
+    try:
+        args, unknown = parser.parse_known_intermixed_args(words)
+    except ArgumentError as error:
+        raise ConfigError(str(error)) from error
+    if unknown:
+        known = [flag for action in parser._actions for flag in action.option_strings]
+        raise ConfigError(f"there is no flag {unknown[0]}{did_you_mean(unknown[0], known)}; --hydra-help lists them")
+    return args
+
+
+class _Job:
+    """The task function of one run. Keeps its error back from Hydra, which would print a line of its own."""
+
+    error: Exception | None = None
+    diverged = False
+
+    def __call__(self, cfg: "DictConfig") -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        from fulgurite.explain import explain
+        from fulgurite.job import LOG_NAME, run_job
+        from fulgurite.report.summary import print_summary
+
+        gc.enable()
+        overrides = list(HydraConfig.get().overrides.task)
+        try:
+            self.diverged = run_job(cfg, overrides).status == "diverged"
+            if is_first_process():
+                print_summary(Path(cfg.folder))
+        except Exception as error:
+            self.error = error
+            if explain(error, overrides) is None:
+                self.error = JobError(os.path.relpath(Path(cfg.folder) / LOG_NAME))
+                self.error.__cause__ = error
+
+
+def is_first_process() -> bool:
+    """False in the processes that Lightning starts for the other devices."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def _sweep(args: Namespace) -> int:
+    # Here, not at the top: one run needs none of it.
+    from fulgurite import sweep
+
+    swept = sweep.swept_keys(args.overrides)
+    config.register(swept)
+    own_conf = args.config_dir or args.config_path or args.config_name
+    jobs = sweep.Sweep(swept, num_jobs=0 if own_conf else len(sweep.plan(args.overrides)))
+    try:
+        _hand_to_hydra(args, jobs)
+    finally:
+        jobs.finish()
+    return 1 if jobs.num_failed else 0
+
+
+def _hand_to_hydra(args: Namespace, task: "Task") -> None:
+    if any(value for name, value in vars(args).items() if name not in ("overrides", "run", "multirun")):
+        # This makes Hydra raise its errors instead of printing them.
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        _run_hydra(args, get_args_parser(), task, config_path=str(config.CONF_DIR), config_name=config.CONFIG_NAME)
+        return
+    # The same for the plain case, but the config is composed once, not twice.
+    try:
+        hydra = Hydra.create_main_hydra2("fulgurite", create_config_search_path(str(config.CONF_DIR)))
+        start, mode = (hydra.multirun, "MULTIRUN") if args.multirun else (hydra.run, "RUN")
+        start(config_name=config.CONFIG_NAME, task_function=task, overrides=[*args.overrides, f"hydra.mode={mode}"])
+    finally:
+        GlobalHydra.instance().clear()
