@@ -22,6 +22,8 @@ _BOX = 20 / 28
 _LEAST_CONTRAST = 16
 # Fraction of the strongest ink below which a pixel is paper: shadows, noise and JPEG's ringing.
 _PAPER = 0.15
+# A picture more than twice as large, in pixels on its longer side, is made smaller at once.
+_LARGEST = 500
 
 
 def read_digit(path: Path, size: int = 28) -> Tensor:
@@ -77,6 +79,10 @@ def _grey(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as opened:
             picture = ImageOps.exif_transpose(opened)
+            if picture.mode in ("1", "P"):
+                picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+            # A photograph of many megapixels takes seconds otherwise, for a box of 20 pixels.
+            picture = picture.reduce(max(1, max(picture.size) // _LARGEST))
             if picture.mode.startswith(("I", "F")):
                 # More than 8 bits: Pillow would clip these at 255.
                 levels = np.asarray(picture, dtype=np.float64)

@@ -4,7 +4,6 @@ The folder alone is enough, wherever it lies and whatever the current folder is.
 """
 
 import inspect
-import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,12 +127,7 @@ def load_weights(model: "nn.Module", path: Path) -> None:
     """
     from fulgurite.checkpoint import load_checkpoint
 
-    try:
-        state = load_checkpoint(path).get("state_dict")
-    except pickle.UnpicklingError:
-        raise RunFolderError(
-            f"the checkpoint {path} holds more than tensors and plain values; loading that could run code"
-        ) from None
+    state = load_checkpoint(path).get("state_dict")
     if state is None:
         raise RunFolderError(f"{path} is no checkpoint of a run: it holds no state_dict")
     own = model.state_dict()

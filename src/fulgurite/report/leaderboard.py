@@ -155,7 +155,8 @@ def _values(overrides: Sequence[str]) -> dict[str, str]:
 
 def _fold(setting: Mapping[str, str], jobs: Sequence[Job]) -> Row:
     finished = [job.result for job in jobs if job.result and job.status == "finished"]
-    objective = next((job.result.objective for job in jobs if job.result), None)
+    # A job that failed before it had a config has no objective.
+    objective = next((job.result.objective for job in jobs if job.result and job.result.objective.metric), None)
     values = [result.objective.value for result in finished if result.objective.value is not None]
     statuses = [job.status for job in jobs]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(sorted(statuses, key=_order)))

@@ -22,7 +22,7 @@ def print_rows(folder: Path, rows: Sequence[Row]) -> None:
     if not rows:
         console.print(f"{nearest(folder)} holds no jobs.", soft_wrap=True)
         return
-    readable = [row for row in rows if row.metric]
+    readable = [row for row in rows if any(job.result for job in row.jobs)]
     if readable:
         table = _table(readable, folded=False)
         if Measurement.get(console, console.options, table).minimum > console.width or _is_cut(console, table):
@@ -56,7 +56,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 def _table(rows: Sequence[Row], *, folded: bool) -> Table:
     """The table; ``folded`` puts the whole setting into one column that may wrap."""
     names = short_names(list(dict.fromkeys(key for row in rows for key in row.setting)))
-    metrics = list(dict.fromkeys(row.metric for row in rows))
+    metrics = list(dict.fromkeys(row.metric for row in rows if row.metric))
     tests = _test_metrics(rows, metrics)
     table = Table("#", highlight=False)
     for title in ["setting"] if folded else names.values():
@@ -69,7 +69,7 @@ def _table(rows: Sequence[Row], *, folded: bool) -> Table:
             setting = [" ".join(f"{names[key]}={value}" for key, value in row.setting.items())]
         else:
             setting = [row.setting[key] for key in names]
-        name = "" if len(metrics) == 1 else f"{row.metric} "
+        name = "" if len(metrics) < 2 else f"{row.metric} "
         numbers = [_number(row.metrics.get(test), ".4f") for test in tests]
         cells = [
             str(number),

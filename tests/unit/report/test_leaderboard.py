@@ -1,0 +1,184 @@
+import csv
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fulgurite.errors import RunFolderError
+from fulgurite.report.leaderboard import collect, print_leaderboard, swept_keys
+from fulgurite.result import Failure, Objective, Result
+
+BOOM = Failure("RuntimeError", "Traceback (most recent call last):\n  in step\nshapes do not fit", "train.log")
+
+
+def job(sweep: Path, overrides: list[str], value: float | None = None, *, mode: str = "max", **options) -> Path:
+    folder = sweep / "_".join(overrides or ["job"]).replace("=", "-").replace(",", "-")
+    folder.mkdir(parents=True)
+    metric = "val/acc" if mode == "max" else "val/mae"
+    metrics = {} if value is None else {metric: value, metric.replace("val", "test"): value - 0.01}
+    fields = {"status": "finished", "seconds": 10.0, "metrics": metrics, "overrides": overrides} | options
+    Result(objective=Objective(metric, mode, value), **fields).write(folder)
+    return folder
+
+
+def read_csv(sweep: Path) -> list[dict[str, str]]:
+    with (sweep / "leaderboard.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_seeds_fold_to_mean_sample_deviation_and_count(tmp_path):
+    values = [0.90, 0.92, 0.97]
+    for seed, value in enumerate(values):
+        job(tmp_path, ["model=mlp", "optimizer.lr=0.1", f"seed={seed}"], value, seconds=10.0 + seed)
+    job(tmp_path, ["model=mlp", "optimizer.lr=0.2", "seed=0"], 0.5)
+    best, other = collect(tmp_path)
+    assert best.setting == {"optimizer.lr": "0.1"}
+    assert (best.mean, best.deviation) == pytest.approx((sum(values) / 3, statistics.stdev(values)))
+    assert (best.num_finished, best.seconds, best.status) == (3, 11.0, "finished")
+    assert best.metrics["test/acc"] == pytest.approx(best.mean - 0.01)
+    assert (other.deviation, other.num_finished) == (None, 1)
+
+
+@pytest.mark.parametrize(("mode", "order"), [("max", ["3", "2", "1"]), ("min", ["1", "2", "3"])])
+def test_the_best_comes_first_whichever_direction_is_better(tmp_path, mode, order):
+    for lr in ("2", "1", "3"):
+        job(tmp_path, [f"optimizer.lr={lr}"], float(lr), mode=mode)
+    assert [row.setting["optimizer.lr"] for row in collect(tmp_path)] == order
+
+
+def test_swept_keys_are_those_whose_overrides_differ():
+    jobs = [{"a": "1", "b": "2", "+c": "3"}, {"a": "1", "b": "3"}]
+    assert swept_keys(jobs) == ["b", "+c"]
+
+
+def test_an_override_that_a_job_lacks_is_shown_as_the_default(tmp_path):
+    job(tmp_path, ["+trainer.gradient_clip_val=1"], 0.9)
+    job(tmp_path, [], 0.8)
+    assert [row.setting for row in collect(tmp_path)] == [
+        {"trainer.gradient_clip_val": "1"},
+        {"trainer.gradient_clip_val": "default"},
+    ]
+
+
+def test_a_single_job_is_one_row_without_a_setting(tmp_path, capsys):
+    job(tmp_path, ["model=mlp", "seed=1"], 0.9)
+    (row,) = collect(tmp_path)
+    assert (dict(row.setting), row.mean, row.deviation) == ({}, 0.9, None)
+    print_leaderboard(tmp_path)
+    assert "0.9000" in capsys.readouterr().out
+
+
+def test_a_setting_that_partly_failed_counts_its_finished_jobs_alone(tmp_path):
+    job(tmp_path, ["lr=1", "seed=1"], 0.9)
+    job(tmp_path, ["lr=1", "seed=2"], 0.1, status="failed", error=BOOM)
+    job(tmp_path, ["lr=2", "seed=1"], 0.8)
+    row = collect(tmp_path)[0]
+    assert (row.mean, row.num_finished, row.status) == (0.9, 1, "1 finished, 1 failed")
+
+
+def test_settings_without_a_finished_job_come_last(tmp_path):
+    job(tmp_path, ["lr=1"], None, status="diverged", error=BOOM, mode="min")
+    job(tmp_path, ["lr=2"], 5.0, mode="min")
+    assert [row.setting["lr"] for row in collect(tmp_path)] == ["2", "1"]
+
+
+def test_lost_jobs_are_named_with_the_last_line_of_their_error_and_their_log(tmp_path, capsys):
+    job(tmp_path, ["lr=1"], 0.9)
+    failed = job(tmp_path, ["lr=2"], status="failed", error=BOOM)
+    interrupted = Failure("KeyboardInterrupt", "", "train.log")
+    job(tmp_path, ["lr=3"], status="interrupted", error=interrupted)
+    job(tmp_path, ["lr=4"], status="running")
+    print_leaderboard(tmp_path)
+    out = capsys.readouterr().out
+    assert "3 of 4 jobs did not finish" in out
+    assert "lr-2: failed: RuntimeError: shapes do not fit" in out
+    assert "most recent call" not in out
+    assert f"{failed}/train.log" in out
+    assert "lr-3: interrupted: KeyboardInterrupt" in out
+    assert "lr-4: running: still running, or killed" in out
+
+
+def test_missing_and_damaged_records_are_named_and_do_not_hide_the_others(tmp_path, capsys):
+    job(tmp_path, ["lr=1"], 0.9)
+    (tmp_path / "lost" / ".hydra").mkdir(parents=True)
+    damaged = job(tmp_path, ["lr=2"], 0.8)
+    (damaged / "result.json").write_text('{"status": "fini')
+    print_leaderboard(tmp_path)
+    out = capsys.readouterr().out
+    assert "lost: missing:" in out
+    assert "lr-2: damaged:" in out
+    assert [row.status for row in collect(tmp_path)] == ["finished", "missing", "damaged"]
+
+
+def test_a_sweep_in_which_nothing_finished_still_has_a_leaderboard(tmp_path, capsys):
+    job(tmp_path, ["lr=1"], status="failed", error=BOOM)
+    job(tmp_path, ["lr=2"], status="failed", error=BOOM, metrics={})
+    print_leaderboard(tmp_path)
+    assert "2 of 2 jobs did not finish" in capsys.readouterr().out
+    assert [(row["lr"], row["mean"], row["status"]) for row in read_csv(tmp_path)] == [
+        ("1", "", "failed"),
+        ("2", "", "failed"),
+    ]
+
+
+def test_a_job_that_failed_before_it_had_an_objective_does_not_rename_the_column(tmp_path, capsys):
+    job(tmp_path, ["lr=1", "seed=1"], 0.9)
+    early = job(tmp_path, ["lr=1", "seed=0"])
+    Result("failed", Objective("", "max"), overrides=["lr=1", "seed=0"], error=BOOM).write(early)
+    (row,) = collect(tmp_path)
+    assert (row.metric, row.mean) == ("val/acc", 0.9)
+
+
+def test_an_empty_folder_has_no_jobs_and_an_absent_one_is_refused(tmp_path, capsys):
+    print_leaderboard(tmp_path)
+    assert "holds no jobs" in capsys.readouterr().out
+    with pytest.raises(RunFolderError, match="there is no folder .*absent; give a sweep such as"):
+        collect(tmp_path / "absent")
+
+
+def test_a_repetition_beside_a_job_is_not_another_seed_of_it(tmp_path):
+    folder = job(tmp_path, ["lr=1"], 0.9)
+    (tmp_path / f"{folder.name}_rerun-1").mkdir()
+    (tmp_path / f"{folder.name}_rerun-1" / "result.json").write_bytes((folder / "result.json").read_bytes())
+    assert [row.num_finished for row in collect(tmp_path)] == [1]
+
+
+def test_the_csv_has_plain_numbers_that_read_back_exactly(tmp_path):
+    job(tmp_path, ["lr=1", "seed=1"], 1 / 3)
+    job(tmp_path, ["lr=1", "seed=2"], 2 / 3)
+    job(tmp_path, ["lr=2", "seed=1"], 0.1, seconds=12345.678)
+    print_leaderboard(tmp_path)
+    first, second = read_csv(tmp_path)
+    assert float(first["mean"]) == statistics.fmean([1 / 3, 2 / 3])
+    assert float(first["deviation"]) == statistics.stdev([1 / 3, 2 / 3])
+    assert (first["n"], second["deviation"], second["seconds"]) == ("2", "", "12345.678")
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_different_objectives_are_ranked_apart(tmp_path):
+    job(tmp_path, ["data=mnist"], 0.9)
+    job(tmp_path, ["data=quadratic"], 0.5, mode="min")
+    job(tmp_path, ["data=sine"], 0.1, mode="min")
+    assert [row.setting["data"] for row in collect(tmp_path)] == ["mnist", "sine", "quadratic"]
+
+
+def test_the_table_keeps_every_value_in_a_file_80_columns_wide(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    keys = ["model.hidden", "optimizer.lr", "optimizer.weight_decay", "data.batch_size", "scheduler.warmup_fraction"]
+    for number in range(3):
+        job(tmp_path, [f"{key}={number}.123456789" for key in keys], 0.9 + number / 100)
+    print_leaderboard(tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    table = [line for line in lines if line.startswith(("│", "┃"))]
+    assert max(map(len, table)) <= 80
+    joined = "".join(line.split("│")[2].strip() for line in table if line.startswith("│"))
+    for key in keys:
+        assert f"{key.rpartition('.')[2]}=2.123456789" in joined.replace(" ", "")
+    assert "…" not in "".join(table)
+
+
+def test_reporting_imports_no_torch():
+    code = "import sys, fulgurite.report.leaderboard, fulgurite.report.summary; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
