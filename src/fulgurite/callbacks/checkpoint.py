@@ -1,5 +1,7 @@
 """The checkpoints of a run: the best by the objective, and the last to go on from."""
 
+from typing import Any
+
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
@@ -7,7 +9,16 @@ from torch import Tensor
 from fulgurite.errors import ConfigError, did_you_mean
 
 
-class BestCheckpoint(ModelCheckpoint):
+class _InFolder(ModelCheckpoint):
+    """A checkpoint callback whose record belongs to its folder."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the record over when the run goes on in its own folder; in a new one, start a new record."""
+        if state_dict["dirpath"] == self.dirpath:
+            super().load_state_dict(state_dict)
+
+
+class BestCheckpoint(_InFolder):
     """Keeps ``checkpoints/best.ckpt``, and the metrics of its epoch.
 
     Args:
@@ -70,7 +81,7 @@ class BestCheckpoint(ModelCheckpoint):
             )
 
 
-class LastCheckpoint(ModelCheckpoint):
+class LastCheckpoint(_InFolder):
     """Keeps ``checkpoints/last.ckpt``, written after every epoch.
 
     ``ModelCheckpoint(save_last=True)`` writes the last only when the best is written too.
