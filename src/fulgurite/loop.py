@@ -1,151 +1,166 @@
 """A training loop for Lightning's Trainer that costs a tenth of Lightning's own, step for step the same.
 
 Lightning spends about 300 microseconds a step on closures, hook dispatch, profiling contexts and result bookkeeping: as
-much as a small network's whole arithmetic. ``FastEpochLoop`` runs the step directly and keeps what callbacks,
-checkpoints and schedulers rely on: batch and step counters, hooks at batch start and end, gradient clipping, precision
-contexts, learning-rate schedules. Whatever it does not cover (several devices, accumulation, closures, other hooks) runs
-through Lightning's own loop, unchanged.
+much as a small network's whole arithmetic. ``FastEpochLoop`` keeps what callbacks, checkpoints and schedules rely on:
+counters, hooks at batch start and end, ``self.log``, gradient clipping, precision. Whatever it does not cover (several
+devices, accumulation, closures, other hooks, other loaders) runs through Lightning's own loop, unchanged.
 
 It leans on private attributes of pytorch-lightning 2.6, which ``pyproject.toml`` pins; ``tests/unit/test_loop.py``
 compares the two loops number by number.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
+from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
-from pytorch_lightning.plugins.precision import MixedPrecision, Precision
-from pytorch_lightning.profilers import PassThroughProfiler
-from pytorch_lightning.strategies import SingleDeviceStrategy
+from pytorch_lightning.plugins.precision import Precision
+from pytorch_lightning.utilities import GradClipAlgorithmType
 
-from fulgurite.models.supervised import Supervised
-
-# Hooks inside a step, between its forward pass and its update: a callback or model that has one wants Lightning's loop.
-_INNER_HOOKS = (
-    "on_before_zero_grad",
-    "on_before_backward",
-    "on_after_backward",
-    "on_before_optimizer_step",
-    "on_before_batch_transfer",
-    "on_after_batch_transfer",
-    "transfer_batch_to_device",
-    "configure_gradient_clipping",
-    "optimizer_step",
-    "optimizer_zero_grad",
-    "lr_scheduler_step",
-    "backward",
-)
+from fulgurite.loop_scope import find_hooks, is_covered
 
 
 def use_fast_loop(trainer: pl.Trainer) -> None:
     """Give ``trainer`` the fast loop, before ``fit``."""
-    slow = trainer.fit_loop.epoch_loop
-    trainer.fit_loop.epoch_loop = FastEpochLoop(trainer, slow.min_steps, slow.max_steps)
+    outer, inner = trainer.fit_loop, trainer.fit_loop.epoch_loop
+    trainer.fit_loop = ResumingFitLoop(trainer, outer.min_epochs, outer.max_epochs)
+    trainer.fit_loop.epoch_loop = FastEpochLoop(trainer, inner.min_steps, inner.max_steps)
+
+
+class ResumingFitLoop(_FitLoop):
+    """Lightning's fit loop, which also hands the loader its saved state when a schedule has asked for its length.
+
+    Lightning does so only as it makes the loader, and ``estimated_stepping_batches`` makes it before the checkpoint is
+    read: a run resumed inside an epoch would then start that epoch's batches anew.
+    """
+
+    def setup_data(self) -> None:
+        """Make the loader, unless it is there, and load its state, unless that is done."""
+        super().setup_data()
+        self._load_combined_loader_states()
 
 
 class FastEpochLoop(_TrainingEpochLoop):
     """Lightning's epoch loop with a short ``advance`` for the ordinary case."""
 
     def on_run_start(self, data_fetcher: Any) -> None:
-        """Decide once an epoch which loop runs it."""
+        """Decide once an epoch which loop runs it, and look up what each step needs."""
         super().on_run_start(data_fetcher)
-        self._fast = is_covered(self.trainer)
+        trainer = self.trainer
+        self._fast = is_covered(trainer)
         if self._fast:
-            self._batch_start = _hooks(self.trainer, "on_train_batch_start")
-            self._batch_end = _hooks(self.trainer, "on_train_batch_end")
-            self._step_schedulers = [
-                config.scheduler
-                for config in self.trainer.lr_scheduler_configs
-                if config.interval == "step" and not config.reduce_on_plateau and config.frequency == 1
+            # Without a profiler they would only build its labels.
+            data_fetcher._start_profiler = data_fetcher._stop_profiler = _do_nothing
+            self._batch_start = find_hooks(trainer, "on_train_batch_start")
+            self._batch_end = find_hooks(trainer, "on_train_batch_end")
+            # The context of plain precision does nothing, in 4 microseconds.
+            is_plain = type(trainer.precision_plugin) is Precision
+            self._precision: Any = nullcontext if is_plain else trainer.precision_plugin.train_step_context
+            self._step_schedules: list[Any] = [
+                config for config in trainer.lr_scheduler_configs if config.interval == "step"
             ]
 
     def advance(self, data_fetcher: Any) -> None:
         """Run one training step."""
-        if not self._fast or self.restarting:
+        if not self._fast or self._restarting:
             super().advance(data_fetcher)
             return
-        trainer = self.trainer
-        self.val_loop.restarting = False
+        progress, batch_idx = self.batch_progress, self.batch_progress.current.ready
         batch, _, _ = next(data_fetcher)
-        batch_idx = self.batch_idx + 1
-        progress = self.batch_progress
         progress.is_last_batch = data_fetcher.done
         progress.increment_ready()
-        trainer._logger_connector.on_batch_start(batch)
-        for hook in self._batch_start:
-            hook(batch, batch_idx)
+        self._start_log(batch)
+        self._call("on_train_batch_start", self._batch_start, batch, batch_idx)
         progress.increment_started()
-        outputs = self._step(trainer, batch, batch_idx)
+        outputs = self._step(batch, batch_idx)
         progress.increment_processed()
-        for scheduler in self._step_schedulers:
-            scheduler.step()
-        if self._num_ready_batches_reached():
-            self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
-        for hook in self._batch_end:
-            hook(outputs, batch, batch_idx)
-        trainer._logger_connector.on_batch_end()
-        progress.increment_completed()
+        self._schedule(batch_idx)
+        self._call("on_train_batch_end", self._batch_end, outputs, batch, batch_idx)
+        self._end_log()
 
-    def _step(self, trainer: pl.Trainer, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
+    def on_advance_end(self, data_fetcher: Any) -> None:
+        """Validate, flush and stop when it is time; after most batches it is not."""
+        if self._fast and not self._is_time():
+            self._batches_that_stepped += 1
+        else:
+            super().on_advance_end(data_fetcher)
+
+    def _step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Forward, backward, clip, update; the order of the calls is Lightning's."""
-        model = trainer.lightning_module
-        optimizer = trainer.optimizers[0]
+        trainer = self.trainer
+        model, optimizer = trainer.lightning_module, trainer.optimizers[0]
         counts = self.automatic_optimization.optim_progress.optimizer
-        with trainer.precision_plugin.train_step_context():
-            outputs = model.training_step(batch, batch_idx)
-        optimizer.zero_grad()
-        outputs["loss"].backward()
-        if trainer.gradient_clip_val:
-            _clip(trainer, model)
         counts.step.increment_ready()
+        with self._precision():
+            outputs = self._call("training_step", [model.training_step], batch, batch_idx)
+        loss = outputs["loss"]
+        counts.zero_grad.increment_ready()
+        counts.zero_grad.increment_started()
+        optimizer.zero_grad()
+        counts.zero_grad.increment_completed()
+        loss.backward()
+        if trainer.gradient_clip_val:
+            algorithm = GradClipAlgorithmType(trainer.gradient_clip_algorithm or "norm")
+            trainer.precision_plugin.clip_gradients(optimizer, trainer.gradient_clip_val, algorithm)
         optimizer.step()
         counts.step.increment_completed()
-        return outputs
+        return {**outputs, "loss": loss.detach()}
+
+    def _call(self, name: str, hooks: list[Callable[..., Any]], *args: Any) -> Any:
+        """Call hooks; ``self.log`` asks the model for the name of the hook that it is in."""
+        # Past nn.Module's __setattr__, which looks for parameters first.
+        state = self.trainer.lightning_module.__dict__
+        state["_current_fx_name"] = name
+        result = None
+        for hook in hooks:
+            result = hook(*args)
+        state["_current_fx_name"] = None
+        return result
+
+    def _schedule(self, batch_idx: int) -> None:
+        """Step the schedules; those that look at a metric wait for ``on_advance_end``."""
+        for config in self._step_schedules:
+            if not config.reduce_on_plateau and (batch_idx + 1) % config.frequency == 0:
+                self.scheduler_progress.increment_ready()
+                config.scheduler.step()
+                self.scheduler_progress.increment_completed()
+        if self._num_ready_batches_reached():
+            self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+
+    def _start_log(self, batch: Any) -> None:
+        """What the logger connector does as a batch starts."""
+        connector, results = self.trainer._logger_connector, self._results
+        connector._first_loop_iter = connector._first_loop_iter is None
+        results.batch, results.batch_size, results.dataloader_idx = batch, None, None
+
+    def _end_log(self) -> None:
+        """What the logger connector does as a batch ends: much when a hook has logged, else nothing."""
+        connector, results = self.trainer._logger_connector, self._results
+        if all(metric.has_reset for metric in results.values()):
+            results.batch = results.batch_size = None
+            self.batch_progress.increment_completed()
+        else:
+            connector.on_batch_end()
+            self.batch_progress.increment_completed()
+            connector.update_train_step_metrics()
+
+    def _is_time(self) -> bool:
+        """Whether there may be something to do between this batch and the next."""
+        trainer, progress = self.trainer, self.batch_progress
+        counted = progress.total if trainer.check_val_every_n_epoch is None else progress.current
+        return (
+            self._restarting
+            or self._skip_next_val
+            or progress.is_last_batch
+            or trainer.should_stop
+            or trainer.received_sigterm
+            or trainer.val_check_batch is None
+            or counted.ready % trainer.val_check_batch == 0
+            or any(config.reduce_on_plateau for config in self._step_schedules)
+        )
 
 
-def is_covered(trainer: pl.Trainer) -> bool:
-    """True when the fast loop does all that this run's training steps need."""
-    model = trainer.lightning_module
-    return (
-        isinstance(model, Supervised)
-        and model.automatic_optimization
-        and type(trainer.strategy) is SingleDeviceStrategy
-        and _has_plain_precision(trainer)
-        and trainer.accumulate_grad_batches == 1
-        and isinstance(trainer.profiler, PassThroughProfiler)
-        and not trainer._detect_anomaly
-        and len(trainer.optimizers) == 1
-        and not isinstance(trainer.optimizers[0], torch.optim.LBFGS)
-        and not any(_overrides(model, pl.LightningModule, hook) for hook in _INNER_HOOKS)
-        and not any(_overrides(each, pl.Callback, hook) for each in trainer.callbacks for hook in _INNER_HOOKS[:4])
-    )
-
-
-def _has_plain_precision(trainer: pl.Trainer) -> bool:
-    plugin = trainer.precision_plugin
-    return type(plugin) is Precision or (type(plugin) is MixedPrecision and plugin.scaler is None)
-
-
-def _overrides(instance: Any, base: type, hook: str) -> bool:
-    return getattr(type(instance), hook, None) is not getattr(base, hook, None)
-
-
-def _hooks(trainer: pl.Trainer, name: str) -> list[Callable[..., Any]]:
-    """The hooks called ``name`` that do something: callbacks' first, then the model's."""
-    hooks: list[Callable[..., Any]] = []
-    for callback in trainer.callbacks:
-        if _overrides(callback, pl.Callback, name):
-            bound = getattr(callback, name)
-            hooks.append(lambda *args, bound=bound: bound(trainer, trainer.lightning_module, *args))
-    if _overrides(trainer.lightning_module, pl.LightningModule, name):
-        hooks.append(getattr(trainer.lightning_module, name))
-    return hooks
-
-
-def _clip(trainer: pl.Trainer, model: pl.LightningModule) -> None:
-    if trainer.gradient_clip_algorithm == "value":
-        torch.nn.utils.clip_grad_value_(model.parameters(), trainer.gradient_clip_val)
-    else:
-        torch.nn.utils.clip_grad_norm_(model.parameters(), trainer.gradient_clip_val)
+def _do_nothing() -> None:
+    """In the place of a profiler's start and stop."""
