@@ -81,6 +81,8 @@ def _grey(path: Path) -> np.ndarray:
             picture = ImageOps.exif_transpose(opened)
             if picture.mode in ("1", "P"):
                 picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+            elif picture.mode.startswith("I"):
+                picture = picture.convert("I")
             # A photograph of many megapixels takes seconds otherwise, for a box of 20 pixels.
             picture = picture.reduce(max(1, max(picture.size) // _LARGEST))
             if picture.mode.startswith(("I", "F")):

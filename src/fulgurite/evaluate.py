@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fulgurite.result import Result
-from fulgurite.run_folder import RunFolder, load_weights, open_run
+from fulgurite.run_folder import RunFolder, open_run
 
 _EXAMPLES = """examples:
   fulgurite eval outputs/mnist/cnn_20261122-101500-3f2a
@@ -48,6 +48,7 @@ def evaluate(run: RunFolder, checkpoint: Path) -> dict[str, float]:
     """
     from fulgurite.build import build
     from fulgurite.log import log_to
+    from fulgurite.weights import load_weights
 
     cfg = run.cfg.copy()
     cfg.logger, cfg.callbacks, cfg.checkpoint = {}, {}, None

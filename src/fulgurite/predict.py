@@ -8,17 +8,19 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fulgurite.errors import ConfigError, DataError
 from fulgurite.evaluate import add_trust_options
 from fulgurite.points import read_points
 from fulgurite.result import write_atomically
-from fulgurite.run_folder import RunFolder, load_weights, open_run
+from fulgurite.run_folder import RunFolder, open_run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +32,7 @@ _EXAMPLES = """examples:
 _OUTPUT = "predictions.csv"
 # More rows than anyone reads; the file has all of them.
 _MOST_SHOWN = 100
+_MOST_FEATURES_SHOWN = 4
 
 
 def main(argv: list[str]) -> int:
@@ -46,12 +49,14 @@ def main(argv: list[str]) -> int:
     spec = run.cfg.data.spec
     answer = _digits if len(spec.input_shape) == 3 else _points
     checkpoint = run.checkpoint(args.checkpoint, unfinished=args.unfinished)
-    header, rows, table, note = answer(run, checkpoint, [Path(file) for file in args.files])
-    replaced = write_csv(output, header, rows)
+    answers = answer(run, checkpoint, [Path(file) for file in args.files])
+    replaced = write_csv(output, answers.header, answers.rows)
     console = Console(highlight=False)
-    console.print(table)
-    if note:
-        console.print(note)
+    console.print(answers.table)
+    if len(answers.rows) > _MOST_SHOWN:
+        console.print(f"{len(answers.rows) - _MOST_SHOWN} more are in the file.")
+    if answers.note:
+        console.print(answers.note)
     console.print(f"{'Replaced' if replaced else 'Wrote'} {output}", soft_wrap=True)
     return 0
 
@@ -70,6 +75,7 @@ def predict(run: RunFolder, checkpoint: Path, x: "Tensor") -> "Tensor":
     import torch
 
     from fulgurite.build import build_data, build_model
+    from fulgurite.weights import load_weights
 
     data: Any = build_data(run.cfg)
     model: Any = build_model(run.cfg)
@@ -105,10 +111,17 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]
     return there
 
 
-Answer = tuple[list[str], list[list[object]], Table, str]
+@dataclass(frozen=True)
+class Answers:
+    """Predictions: all of them as rows for the file, the first ones as a table for the screen."""
+
+    header: list[str]
+    rows: list[list[object]]
+    table: Table
+    note: str = ""
 
 
-def _digits(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answer:
+def _digits(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answers:
     """Answers for pictures of digits."""
     channels, height, width = run.cfg.data.spec.input_shape
     if channels != 1 or height != width:
@@ -121,50 +134,53 @@ def _digits(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answer:
     from fulgurite.digits import read_digit
 
     chances = predict(run, checkpoint, torch.stack([read_digit(file, height) for file in files])).tolist()
-    num_classes = run.cfg.data.spec.num_outputs
     table = Table("file", "prediction", "most likely", "label", "", highlight=False)
     table.columns[0].overflow = "fold"
     rows: list[list[object]] = []
-    for number, (file, chance) in enumerate(zip(files, chances, strict=True)):
-        ranked = sorted(range(num_classes), key=lambda c: -chance[c])
-        label = label_of(file, num_classes)
+    for file, chance in zip(files, chances, strict=True):
+        ranked = sorted(range(len(chance)), key=chance.__getitem__, reverse=True)
+        label = label_of(file, len(chance))
         right = "" if label is None else "right" if label == ranked[0] else "wrong"
-        rows.append([file, ranked[0], "" if label is None else label, right, *(f"{p:.6f}" for p in chance)])
-        if number < _MOST_SHOWN:
+        told = [file, ranked[0], "" if label is None else label, right]
+        rows.append([*told, *(f"{p:.6f}" for p in chance)])
+        if len(rows) <= _MOST_SHOWN:
             top = "  ".join(f"{c} {chance[c]:.1%}" for c in ranked[:3])
-            table.add_row(str(file), str(ranked[0]), top, "" if label is None else str(label), right)
-    header = ["file", "prediction", "label", "right", *(f"probability_{c}" for c in range(num_classes))]
+            table.add_row(*(Text(str(cell)) for cell in (*told[:2], top, *told[2:])))
+    header = ["file", "prediction", "label", "right", *(f"probability_{c}" for c in range(len(chances[0])))]
     verdicts = [row[3] for row in rows if row[3]]
-    note = f"{verdicts.count('right')} of {len(verdicts)} right." if verdicts else ""
-    return header, rows, table, note + _more(len(rows))
+    return Answers(header, rows, table, f"{verdicts.count('right')} of {len(verdicts)} right." if verdicts else "")
 
 
-def _points(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answer:
+def _points(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answers:
     """Answers for rows of numbers."""
     import torch
 
-    shape = list(run.cfg.data.spec.input_shape)
+    spec = run.cfg.data.spec
+    shape = list(spec.input_shape)
     num_features = torch.Size(shape).numel()
     points = [(file, number, row) for file in files for number, row in read_points(file, num_features)]
     x = torch.tensor([row for _, _, row in points], dtype=torch.float32).reshape(-1, *shape)
-    outputs = predict(run, checkpoint, x).tolist()
-    names = [f"x_{i}" for i in range(1, num_features + 1)] if num_features > 1 else ["x"]
-    num_outputs = run.cfg.data.spec.num_outputs
-    if run.cfg.data.spec.task == "classification":
-        answers = [[max(range(num_outputs), key=p.__getitem__), *p] for p in outputs]
-        names_out = ["prediction", *(f"probability_{c}" for c in range(num_outputs))]
+    outputs = predict(run, checkpoint, x)
+    if spec.task == "classification":
+        found = ["prediction", *(f"probability_{c}" for c in range(spec.num_outputs))]
+        answers = [[int(best), *chance] for best, chance in zip(outputs.argmax(1), outputs.tolist(), strict=True)]
     else:
-        answers, names_out = outputs, ["prediction"] if num_outputs == 1 else [f"y_{c + 1}" for c in range(num_outputs)]
-    header = ["file", "line", *names, *names_out]
-    rows: list[list[object]] = [[f, n, *r, *a] for (f, n, r), a in zip(points, answers, strict=True)]
-    table = Table(*header, highlight=False)
-    for file, number, *numbers in rows[:_MOST_SHOWN]:
-        table.add_row(Path(str(file)).name, str(number), *(f"{value:.6g}" for value in numbers))
-    return header, rows, table, _more(len(rows))
+        found = _numbered("prediction", spec.num_outputs)
+        answers = outputs.tolist()
+    rows: list[list[object]] = [[f, n, *row, *y] for (f, n, row), y in zip(points, answers, strict=True)]
+    header = ["file", "line", *_numbered("x", num_features), *found]
+    # The features of a wide sample do not fit on a screen.
+    shown = [i for i in range(len(header)) if num_features <= _MOST_FEATURES_SHOWN or not 2 <= i < 2 + num_features]
+    table = Table(*(header[i] for i in shown), highlight=False)
+    for row in rows[:_MOST_SHOWN]:
+        cells = [f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row]
+        table.add_row(*(Text(cells[i]) for i in shown))
+    return Answers(header, rows, table)
 
 
-def _more(num_rows: int) -> str:
-    return f" {num_rows - _MOST_SHOWN} more are in the file." if num_rows > _MOST_SHOWN else ""
+def _numbered(name: str, count: int) -> list[str]:
+    """``["x"]`` for one column, ``["x_1", "x_2"]`` for two."""
+    return [name] if count == 1 else [f"{name}_{i}" for i in range(1, count + 1)]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -64,19 +64,6 @@ def rerun(run: RunFolder, overrides: list[str]) -> tuple[Path, Result]:
         del os.environ[_SHARED]
 
 
-def differing_weights(one: Path, other: Path) -> list[str]:
-    """Names of the parameters and buffers that are not bit for bit the same in two checkpoints.
-
-    Raises:
-        RunFolderError: when a checkpoint is absent or damaged.
-    """
-    from fulgurite.checkpoint import load_checkpoint
-
-    states: list[dict[str, Any]] = [load_checkpoint(path)["state_dict"] for path in (one, other)]
-    names = sorted({name for state in states for name in state})
-    return [name for name in names if _bits(states[0].get(name)) != _bits(states[1].get(name))]
-
-
 def changed(old: Result, new: Result) -> list[str]:
     """Versions and commit that are not what they were, one a line."""
     before, now = ({**each.versions, "commit": _commit(each.git)} for each in (old, new))
@@ -89,6 +76,8 @@ def _compare(console: Console, old: RunFolder, new: Path, result: Result) -> boo
     if old.result.status != "finished":
         console.print(f"Nothing to compare: {old.folder.name} is {old.result.status}, the repetition {result.status}.")
         return True
+    from fulgurite.weights import differing_weights
+
     names = list(dict.fromkeys([*old.result.metrics, *result.metrics]))
     other = [name for name in names if old.result.metrics.get(name) != result.metrics.get(name)]
     try:
@@ -140,15 +129,6 @@ def _new_folder(run: RunFolder, cfg: DictConfig, overrides: list[str]) -> Path:
             f"{folder} cannot be written ({error.strerror}); copy the run to a folder of yours"
         ) from error
     return folder
-
-
-def _bits(tensor: Any) -> Any:
-    if tensor is None:
-        return None
-    import torch
-
-    flat = tensor.detach().reshape(-1).contiguous()
-    return str(tensor.dtype), tuple(tensor.shape), bytes(flat.view(torch.uint8).numpy())
 
 
 def _commit(git: Mapping[str, Any]) -> str:

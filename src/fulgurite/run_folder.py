@@ -1,13 +1,13 @@
 """A run folder, opened: its frozen config and its checkpoints, as ``eval``, ``predict`` and ``rerun`` need them.
 
-The folder alone is enough, wherever it lies and whatever the current folder is. Torch is imported only for weights.
+The folder alone is enough, wherever it lies and whatever the current folder is. No torch is imported.
 """
 
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,9 +17,6 @@ from fulgurite import config
 from fulgurite.errors import ConfigError, RunFolderError
 from fulgurite.frozen import apply_overrides
 from fulgurite.result import FILE_NAME, Result, read_result
-
-if TYPE_CHECKING:
-    from torch import nn
 
 # A config read back from a folder may come from anyone: what it instantiates must live here. Not all of torch: it also
 # holds functions that run what a file tells them to, such as torch.load and torch.hub.load.
@@ -117,32 +114,6 @@ def check_targets(plain: Any, allow: Sequence[str] = ()) -> None:
                 f"{', '.join(prefix.rstrip('.') for prefix in (*ALLOWED, *extra))}; if you trust this run, "
                 f"add --allow {target.split('.')[0]}"
             )
-
-
-def load_weights(model: "nn.Module", path: Path) -> None:
-    """Put a checkpoint's weights into a model.
-
-    Raises:
-        RunFolderError: when the file is absent, damaged, or of another model; then naming the first difference.
-    """
-    from fulgurite.checkpoint import load_checkpoint
-
-    state = load_checkpoint(path).get("state_dict")
-    if state is None:
-        raise RunFolderError(f"{path} is no checkpoint of a run: it holds no state_dict")
-    own = model.state_dict()
-    for name in [*own, *state]:
-        there, here = (_shape(weights.get(name)) for weights in (state, own))
-        if there != here:
-            raise RunFolderError(
-                f"{path} is the checkpoint of another model: {name} is {there} there, and {here} in the run's config; "
-                "use the checkpoint that this run wrote"
-            )
-    model.load_state_dict(state)
-
-
-def _shape(tensor: Any) -> str:
-    return "absent" if tensor is None else f"of shape {list(tensor.shape)}"
 
 
 def _read_result(folder: Path) -> Result:

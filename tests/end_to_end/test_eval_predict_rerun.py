@@ -19,6 +19,7 @@ from fulgurite.data.mnist import BUNDLED, SHA256
 from fulgurite.errors import ConfigError, DataError, FulguriteError, RunFolderError
 from fulgurite.result import read_result
 from fulgurite.run_folder import check_targets, open_run
+from fulgurite.weights import differing_weights
 
 MNIST = ["model=mlp", "trainer.max_epochs=2", "data.batch_size=128", "optimizer.lr=3e-3"]
 QUADRATIC = [
@@ -327,6 +328,18 @@ def test_predictions_follow_the_curve_in_the_unit_of_y(points, tmp_path):
     assert middle < 60
 
 
+def test_the_columns_of_a_csv_are_the_features_of_the_data(tmp_path, capsys):
+    words = ["data=linear", "data.num_features=3", "model=linear", "trainer.max_epochs=1", "data.passes_per_epoch=1"]
+    assert cli.train(words) == 0
+    (run,) = (tmp_path / "outputs" / "linear").iterdir()
+    (tmp_path / "x.csv").write_text("a,b,c\n1,2,3\n")
+    predict.main([str(run), "x.csv"])
+    assert (run / "predictions.csv").read_text().startswith("file,line,x_1,x_2,x_3,prediction\nx.csv,2,1.0,2.0,3.0,")
+    (tmp_path / "x.csv").write_text("1,2\n")
+    with pytest.raises(DataError, match=r"line 1 has 2 columns, and this run's samples have 3"):
+        predict.main([str(run), "x.csv"])
+
+
 def test_a_csv_without_a_header_gives_the_same(points, tmp_path):
     (tmp_path / "x.csv").write_text("1.5\n\n2e0\n")
     predict.main([str(points), "x.csv"])
@@ -435,8 +448,8 @@ def test_a_bit_of_one_weight_is_enough_to_differ(points, tmp_path):
     value = checkpoint["state_dict"][name].view(-1)
     value[0] = torch.nextafter(value[0], value[0] + 1)
     torch.save(checkpoint, tmp_path / "other.ckpt")
-    assert rerun.differing_weights(one, one) == []
-    assert rerun.differing_weights(one, tmp_path / "other.ckpt") == [name]
+    assert differing_weights(one, one) == []
+    assert differing_weights(one, tmp_path / "other.ckpt") == [name]
 
 
 def test_a_rerun_with_another_group_is_refused_before_a_folder_is_made(points):

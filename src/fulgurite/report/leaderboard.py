@@ -144,7 +144,8 @@ def _read_job(folder: Path) -> Job:
         return Job(folder, result, result.status)
     lines = result.error.message.strip().splitlines()
     error_line = f"{result.error.type}: {lines[-1]}" if lines else result.error.type
-    return Job(folder, result, result.status, error_line, folder / result.error.log)
+    log = folder / result.error.log
+    return Job(folder, result, result.status, error_line, log if log.is_file() else None)
 
 
 def _values(overrides: Sequence[str]) -> dict[str, str]:

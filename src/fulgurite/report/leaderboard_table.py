@@ -70,14 +70,14 @@ def _table(rows: Sequence[Row], *, folded: bool) -> Table:
         else:
             setting = [row.setting[key] for key in names]
         name = "" if len(metrics) < 2 else f"{row.metric} "
-        numbers = [_number(row.metrics.get(test), ".4f") for test in tests]
+        numbers = [rounded(row.metrics.get(test)) for test in tests]
         cells = [
             str(number),
             *setting,
             name + _spread(row),
             str(row.num_finished),
             *numbers,
-            _number(row.seconds, ".1f"),
+            "-" if row.seconds is None else f"{row.seconds:.1f}",
         ]
         table.add_row(*(Text(cell) for cell in [*cells, row.status]))
     return table
@@ -101,10 +101,17 @@ def _print_lost(console: Console, job: Job) -> None:
         console.print(Text(f"    {nearest(job.log)}"), soft_wrap=True)
 
 
+def rounded(value: float | None) -> str:
+    """Four decimals, or three digits and an exponent for what is very large or very small; ``-`` for ``None``."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
+
+
 def _spread(row: Row) -> str:
-    spread = "" if row.deviation is None else f" ± {row.deviation:.4f}"
-    return _number(row.mean, ".4f") + spread
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+    """Mean and deviation; beside a mean with four decimals a small deviation has four, too."""
+    mean = rounded(row.mean)
+    if row.deviation is None:
+        return mean
+    small = row.deviation < 1e-3 and "e" not in mean
+    return f"{mean} ± {f'{row.deviation:.4f}' if small else rounded(row.deviation)}"

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fulgurite.report.leaderboard_table import nearest
+from fulgurite.report.leaderboard_table import nearest, rounded
 from fulgurite.result import Result, read_result
 
 
@@ -50,9 +50,9 @@ def next_commands(folder: Path, result: Result) -> list[str]:
 
 def _numbers(result: Result) -> list[tuple[str, str]]:
     objective = result.objective
-    best = [] if objective.value is None else [(f"best {objective.metric}", f"{objective.value:.4f}")]
+    best = [] if objective.value is None else [(f"best {objective.metric}", rounded(objective.value))]
     tests = {name: value for name, value in result.metrics.items() if name.startswith("test/") and value is not None}
-    return best + [(name, f"{value:.4f}") for name, value in tests.items()]
+    return best + [(name, rounded(value)) for name, value in tests.items()]
 
 
 def _root(folder: Path) -> Path:

@@ -1,4 +1,5 @@
 import csv
+import re
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ BOOM = Failure("RuntimeError", "Traceback (most recent call last):\n  in step\ns
 def job(sweep: Path, overrides: list[str], value: float | None = None, *, mode: str = "max", **options) -> Path:
     folder = sweep / "_".join(overrides or ["job"]).replace("=", "-").replace(",", "-")
     folder.mkdir(parents=True)
+    (folder / "train.log").touch()
     metric = "val/acc" if mode == "max" else "val/mae"
     metrics = {} if value is None else {metric: value, metric.replace("val", "test"): value - 0.01}
     fields = {"status": "finished", "seconds": 10.0, "metrics": metrics, "overrides": overrides} | options
@@ -177,6 +179,18 @@ def test_the_table_keeps_every_value_in_a_file_80_columns_wide(tmp_path, capsys,
     for key in keys:
         assert f"{key.rpartition('.')[2]}=2.123456789" in joined.replace(" ", "")
     assert "…" not in "".join(table)
+
+
+def test_a_huge_objective_does_not_crowd_out_the_other_columns(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for number, value in enumerate((8.0240123, 8.5, 5.3e15, 1.5e15)):
+        job(tmp_path, [f"optimizer.lr={1 + number // 2}", f"seed={number}"], value, mode="min")
+    print_leaderboard(tmp_path)
+    lines = [re.split(r" *│ *", line) for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [line[1:5] for line in lines] == [
+        ["1", "1", "8.2620 ± 0.3366", "2"],
+        ["2", "2", "3.40e+15 ± 2.69e+15", "2"],
+    ]
 
 
 def test_reporting_imports_no_torch():
