@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
         FulguriteError: when the folder or an override cannot be used, or as the run itself.
     """
     args = _parser().parse_intermixed_args(argv)
-    old = open_run(Path(args.run), args.allow)
+    old = open_run(Path(args.run), args.allow, to_train=True)
     new, result = rerun(old.override(args.overrides), args.overrides)
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return 0
@@ -138,8 +138,8 @@ def _commit(git: Mapping[str, Any]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fulgurite rerun",
-        description="Repeat a run from its recorded config into a new folder beside it, and compare all metrics and "
-        "the weights of best.ckpt. Exit code 1 when a repetition without overrides gives other numbers.",
+        description="Repeat a run from its recorded config into a new folder beside it, and compare all metrics\n"
+        "and the weights of best.ckpt. Exit code 1 when a repetition without overrides gives other numbers.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -4,6 +4,7 @@ The folder alone is enough, wherever it lies and whatever the current folder is.
 """
 
 import inspect
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from fulgurite.result import FILE_NAME, Result, read_result
 # A config read back from a folder may come from anyone: what it instantiates must live here. Not all of torch: it also
 # holds functions that run what a file tells them to, such as torch.load and torch.hub.load.
 ALLOWED = ("fulgurite.", "torch.nn.", "torch.optim.", "pytorch_lightning.", "torchmetrics.")
+_ONLY_TO_TRAIN = ("callbacks", "logger")
 # Keys that hold a path which was relative to the folder that the run was started in.
 _PATHS = ("data.root", "checkpoint")
 
@@ -72,12 +74,13 @@ class RunFolder:
         return path
 
 
-def open_run(folder: Path, allow: Sequence[str] = ()) -> RunFolder:
+def open_run(folder: Path, allow: Sequence[str] = (), *, to_train: bool = False) -> RunFolder:
     """Open a run folder.
 
     Args:
         folder: the folder; it may have been moved since.
         allow: prefixes of further modules whose classes its config may instantiate.
+        to_train: look at callbacks and loggers as well, which nothing but training instantiates.
 
     Raises:
         RunFolderError: when it is no run folder, is damaged, or its config wants a class that is not allowed.
@@ -88,9 +91,10 @@ def open_run(folder: Path, allow: Sequence[str] = ()) -> RunFolder:
     cfg.folder = str(folder)
     _anchor_paths(cfg, folder)
     try:
-        check_targets(config.resolve(cfg), allow)
+        plain = config.resolve(cfg)
     except OmegaConfBaseException as error:
         raise RunFolderError(f"{folder}/.hydra/config.yaml cannot be resolved: {_first_line(error)}") from error
+    check_targets({key: part for key, part in plain.items() if to_train or key not in _ONLY_TO_TRAIN}, allow)
     return RunFolder(folder, cfg, result)
 
 
@@ -169,10 +173,16 @@ def _is_from(allowed: tuple[str, ...], target: str, extra: tuple[str, ...]) -> b
     """Whether a target is a class of an allowed module, or a function of ours or of a module the user allowed."""
     from hydra.utils import get_object
 
+    # Hydra logs what it raises.
+    logging.disable(logging.ERROR)
     try:
         found = get_object(target)
     except Exception as error:
-        raise ConfigError(f"_target_={target} of the run's config cannot be imported: {_first_line(error)}") from error
+        raise ConfigError(
+            f"_target_={target} of the run's config cannot be imported: {error.__cause__ or error}"
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)
     home = f"{getattr(found, '__module__', '')}."
     if inspect.isfunction(found):
         return home.startswith(("fulgurite.", *extra)) and "." not in found.__qualname__

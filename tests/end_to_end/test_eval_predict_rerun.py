@@ -207,6 +207,16 @@ def test_a_config_that_wants_anything_but_known_classes_is_refused(copied, targe
         evaluate.main([str(copied)])
 
 
+def test_a_callback_that_is_no_longer_there_stops_a_rerun_but_not_eval(points, capsys):
+    set_in(points, "callbacks.best_checkpoint._target_", "fulgurite.callbacks.Gone")
+    assert evaluate.main([str(points)]) == 0
+    with pytest.raises(
+        ConfigError, match=r"_target_=fulgurite\.callbacks\.Gone of the run's config cannot be imported: No mod"
+    ):
+        rerun.main([str(points)])
+    assert "Error getting object" not in capsys.readouterr().err
+
+
 def test_a_target_is_found_wherever_it_hides():
     node = {"callbacks": {"mine": {"inner": [{"_target_": "pathlib.Path"}]}}}
     with pytest.raises(RunFolderError, match=r"_target_=pathlib\.Path"):
