@@ -144,7 +144,8 @@ def plateau(
         raise ConfigError(f"factor must be less than 1, or the learning rate would not fall; got {factor}")
     schedule = ReduceLROnPlateau(
         optimizer,
-        mode=check_choice("mode", mode, ("min", "max")),  # type: ignore[arg-type]
+        # A config's mode is an enum, which a checkpoint could not hold.
+        mode=str(check_choice("mode", mode, ("min", "max"))),  # type: ignore[arg-type]
         factor=factor,
         patience=check_int("patience", patience, low=0),
         threshold=check_number("threshold", threshold, low=0),

@@ -62,9 +62,7 @@ class CNN(Supervised):
         if check_int("kernel", kernel) % 2 == 0:
             raise ConfigError(f"kernel must be odd, got {kernel}; an even one has no middle pixel")
         if check_int("stride", stride) > kernel:
-            raise ConfigError(
-                f"stride must be at most the kernel's {kernel}, got {stride}; pixels between are never read"
-            )
+            raise ConfigError(f"stride must be at most kernel={kernel}, or pixels are never read; got {stride}")
         check_choice("pooling", pooling, POOLINGS)
         check_choice("norm", norm, NORMS)
         check_choice("head", head, HEADS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, MeanMetric, MeanSquaredError, MetricCollection, R2Score
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score, SumMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from fulgurite.spec import DataSpec
@@ -33,7 +33,9 @@ class Scores(nn.Module):
     def __init__(self, spec: DataSpec, stage: str) -> None:
         super().__init__()
         self.stage = stage
-        self.mean_loss = MeanMetric(nan_strategy="disable")
+        # A weighted MeanMetric would do, but without its check for NaN it ignores the weights (torchmetrics 1.x).
+        self.loss_sum = SumMetric(nan_strategy="disable")
+        self.num_samples = SumMetric(nan_strategy="disable")
         self.metrics = MetricCollection(_metrics(spec))
         self.noise_std = spec.noise_std
         self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -47,7 +49,7 @@ class Scores(nn.Module):
     def compute(self) -> dict[str, Any]:
         """Values over all that was collected, by full name such as ``val/acc``; then forgets it."""
         self._update()
-        values = {"loss": self.mean_loss.compute(), **self.metrics.compute()}
+        values = {"loss": self.loss_sum.compute() / self.num_samples.compute(), **self.metrics.compute()}
         self.reset()
         if self.noise_std is not None:
             values["noise_floor"] = mae_noise_floor(self.noise_std)
@@ -56,7 +58,8 @@ class Scores(nn.Module):
     def reset(self) -> None:
         """Forget everything collected."""
         self._pending.clear()
-        self.mean_loss.reset()
+        self.loss_sum.reset()
+        self.num_samples.reset()
         self.metrics.reset()
 
     def _update(self) -> None:
@@ -65,7 +68,8 @@ class Scores(nn.Module):
         losses, outputs, targets = zip(*self._pending, strict=True)
         self._pending.clear()
         sizes = torch.tensor([float(len(target)) for target in targets], device=losses[0].device)
-        self.mean_loss.update(torch.stack(losses).float(), sizes)
+        self.loss_sum.update(torch.stack(losses).float() * sizes)
+        self.num_samples.update(sizes)
         self.metrics.update(torch.cat(outputs).float(), torch.cat(targets))
 
 
