@@ -22,6 +22,8 @@ _NOISE = (
     r"The number of training batches .* is smaller than the logging interval",
     # Batches come from memory; there are no workers to add.
     r"The '\w+' does not have many workers",
+    # Metrics are synchronised over the devices when they are computed.
+    r"It is recommended to use `self.log\(.*sync_dist=True\)`",
     # pytorch_lightning's use of torch's pytree.
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     # A checkpoint in the folder of the run it belongs to.
