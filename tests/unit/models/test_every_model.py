@@ -88,7 +88,7 @@ def test_every_regressor_overfits_32_points(name: str, digits: tuple[Tensor, Ten
         x = torch.randn(32, 4)
         y = x @ torch.tensor([[1.0, 0.0], [0.0, -2.0], [0.5, 0.0], [0.0, 1.0]]) + 3
     model = family(spec=spec, **options)
-    _train(model, x, y, lr=lr, num_steps=150)
+    _train(model, x, y, lr=lr, num_steps=250)
     model.train()
     assert model.training_step((x, y), 0)["loss"] < 0.02 * y.var()
 
