@@ -18,6 +18,8 @@ _COMPLETION_FLAGS = ("--shell-completion", "-sc")
 
 def main() -> int:
     """The console command ``fulgurite``; returns the exit code."""
+    # As for `python train.py`: a `_target_` may name a module of the user's own, in the folder that she is in.
+    sys.path.append(os.getcwd())
     words = sys.argv[1:]
     command = words[0] if words else "--help"
     if command in _HELP_FLAGS:

@@ -103,7 +103,7 @@ class Sweep:
 
     Attributes:
         folder: the sweep folder, known once a job has started.
-        num_failed: jobs that raised.
+        num_failed: jobs that raised or diverged.
     """
 
     def __init__(self, swept: Sequence[str], num_jobs: int) -> None:
@@ -129,7 +129,7 @@ class Sweep:
         try:
             if str(HydraConfig.get().launcher._target_).endswith(".BasicLauncher"):
                 refuse_many_devices(cfg)
-            return run_job(cfg, overrides).objective.value
+            result = run_job(cfg, overrides)
         except (Exception, SystemExit) as error:
             if is_interrupt(error):
                 raise KeyboardInterrupt from error
@@ -137,6 +137,10 @@ class Sweep:
             _record(error, folder, overrides)
             print(f"{title} failed: {_say(error, folder, overrides)}", file=sys.stderr, flush=True)
             return None
+        if result.status == "diverged":
+            self.num_failed += 1
+            print(f"{title} diverged: {result.error.message if result.error else ''}", file=sys.stderr, flush=True)
+        return result.objective.value
 
     def finish(self) -> None:
         """Print the leaderboard of the jobs that ran."""
