@@ -1,0 +1,81 @@
+"""The arithmetic of scripts/benchmark.py, and that its two loops do the same work."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture(autouse=True)
+def _scripts_importable(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(SCRIPTS), *sys.path])
+
+
+def test_ratios_are_taken_pair_by_pair_and_in_turns():
+    from timing import paired_ratios
+
+    calls: list[str] = []
+    above, below = iter([6.0, 8.0, 9.0]), iter([2.0, 4.0, 1.0])
+
+    def measure(name, values):
+        return lambda: calls.append(name) or next(values)
+
+    ratios, pairs = paired_ratios(measure("above", above), measure("below", below), 3)
+    assert ratios == (3.0, 2.0, 9.0)
+    assert pairs == [(6.0, 2.0), (8.0, 4.0), (9.0, 1.0)]
+    assert calls == ["above", "below", "below", "above", "above", "below"]
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "kept"),
+    [(0.7, ">= 0.70", True), (0.69, ">= 0.70", False), (3.9, "<= 4", True), (4.1, "<= 4", False), (1.0, "", None)],
+)
+def test_a_bound_is_kept_or_not(value, bound, kept):
+    from timing import met
+
+    assert met(value, bound) is kept
+
+
+def test_the_table_shows_minimum_median_maximum_and_the_verdict():
+    from timing import Item, table
+
+    lines = table([Item("a", (0.9, 0.5, 0.8), ">= 0.70", ">= 0.85"), Item("b", (), ">= 1", note="not there")]).split(
+        "\n"
+    )
+    assert lines[1].split() == ["a", "0.5", "0.8", "0.9", ">=", "0.70", "yes", ">=", "0.85", "NO"]
+    assert lines[2].split() == ["b", "-", "-", "-", ">=", "1", "not", "there"]
+
+
+def test_the_hand_loops_schedule_is_the_projects():
+    import torch
+    from hand_loop import one_cycle_rates
+
+    from fulgurite.schedulers import one_cycle
+
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
+    schedule = one_cycle(optimizer, num_steps=50)["scheduler"]
+    ours = []
+    for _ in range(50):
+        ours.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert one_cycle_rates(0.2, 50) == pytest.approx(ours)
+
+
+def test_both_loops_train_the_same_samples_to_about_the_same_loss(compose_config, tmp_path):
+    from training_items import hand_run
+
+    from fulgurite.build import build
+    from fulgurite.fit import fit
+    from fulgurite.log import log_to
+
+    overrides = ["model=mlp", "data.train_subset=1000", "data.batch_size=64", "trainer.max_epochs=3", "test=false"]
+    by_hand = hand_run(overrides, first_epoch=0)
+    run = build(compose_config("trainer=cpu", "logger=none", *overrides))
+    with log_to(tmp_path):
+        outcome = fit(run)
+    assert by_hand.samples == run.throughput.samples == 3 * 15 * 64
+    assert by_hand.metrics["train/loss"] == pytest.approx(outcome.metrics["train/loss"], rel=0.1)
+    assert by_hand.metrics["val/acc"] == pytest.approx(outcome.metrics["val/acc"], abs=0.05)
