@@ -17,6 +17,7 @@ from timing import Item, paired_ratios
 from torchvision import transforms
 
 from fulgurite import config
+from fulgurite.allocator import keep_freed_memory
 from fulgurite.build import build, build_data, build_model
 from fulgurite.callbacks.progress import Bar, EpochLines
 from fulgurite.log import log_to
@@ -82,6 +83,8 @@ def against_hand(name: str, overrides: list[str], first_epoch: int, repeats: int
         samples.append(done.samples)
         return done.seconds
 
+    # A job calls it too. It lasts as long as the process, so the hand loop has the good of it as well.
+    keep_freed_memory()
     values, pairs = paired_ratios(by_hand, lambda: our_seconds(overrides, first_epoch), repeats)
     hand, ours = (min(column) / epochs for column in zip(*pairs, strict=True))
     return Item(
@@ -98,14 +101,16 @@ def our_seconds(overrides: list[str], first_epoch: int) -> float:
     with tempfile.TemporaryDirectory() as name, log_to(folder := Path(name)):
         run = build(composed(overrides, folder))
         clock = Clock(first_epoch)
-        callbacks = [_drawn(each) for each in run.trainer.callbacks]
-        run.trainer.callbacks = [*callbacks, clock]
-        run.trainer.fit(run.model, datamodule=run.data)
+        trainer: Any = run.trainer
+        trainer.callbacks = [*(_drawn(each) for each in trainer.callbacks), clock]
+        trainer.fit(run.model, datamodule=run.data)
     return clock.seconds
 
 
 def hand_run(overrides: list[str], first_epoch: int) -> HandRun:
     """The same model, data and schedule through the hand loop."""
+    # A program without Lightning does not have it set to 1, at which Adam's step looks for GPUs in a slow way.
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     cfg = composed(overrides, Path("unused"))
     data: Any = build_data(cfg)
     data.setup("fit")

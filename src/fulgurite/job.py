@@ -63,9 +63,11 @@ def _start(cfg: DictConfig, overrides: Sequence[str]) -> Result:
 def _train(cfg: DictConfig, result: Result) -> Result:
     try:
         # Here, not at the top: a config error must not wait for torch.
+        from fulgurite.allocator import keep_freed_memory
         from fulgurite.build import build
         from fulgurite.fit import fit
 
+        keep_freed_memory()
         outcome = fit(build(cfg))
     except FulguriteError as error:
         log.info("%s", error)

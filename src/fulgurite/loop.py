@@ -9,6 +9,7 @@ It leans on private attributes of pytorch-lightning 2.6, which ``pyproject.toml`
 compares the two loops number by number.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -51,6 +52,9 @@ class FastEpochLoop(_TrainingEpochLoop):
         trainer = self.trainer
         self._fast = is_covered(trainer)
         if self._fast:
+            # Lightning sets it to 1 so that processes can be forked; Adam's step then opens NVIDIA's library to ask
+            # for GPUs, 35 microseconds each time. One device has nothing to fork.
+            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
             # Without a profiler they would only build its labels.
             data_fetcher._start_profiler = data_fetcher._stop_profiler = _do_nothing
             self._batch_start = find_hooks(trainer, "on_train_batch_start")

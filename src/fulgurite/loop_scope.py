@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
@@ -61,9 +62,16 @@ def _overrides(instance: Any, base: type, hook: str) -> bool:
 def find_hooks(trainer: Any, name: str) -> list[Callable[..., Any]]:
     """The hooks called ``name`` that do something: callbacks' first, then the model's."""
     model = trainer.lightning_module
-    of_callbacks = [
-        partial(getattr(each, name), trainer, model)
-        for each in trainer.callbacks
-        if _overrides(each, pl.Callback, name)
-    ]
-    return of_callbacks + ([getattr(model, name)] if _overrides(model, pl.LightningModule, name) else [])
+    acting = [each for each in trainer.callbacks if _overrides(each, pl.Callback, name) and not _saves_by_epoch(each)]
+    own = [getattr(model, name)] if _overrides(model, pl.LightningModule, name) else []
+    return [partial(getattr(each, name), trainer, model) for each in acting] + own
+
+
+def _saves_by_epoch(callback: pl.Callback) -> bool:
+    """True for a checkpoint callback whose batch hook finds, in 10 microseconds, that it has nothing to do."""
+    return (
+        isinstance(callback, ModelCheckpoint)
+        and type(callback).on_train_batch_end is ModelCheckpoint.on_train_batch_end
+        and callback._every_n_train_steps < 1
+        and callback._train_time_interval is None
+    )
