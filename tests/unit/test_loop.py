@@ -18,7 +18,7 @@ from fulgurite.models.mlp import MLP
 # 12 steps an epoch.
 SMALL = (
     "data=quadratic",
-    "data.num_points=584",
+    "data.num_points=384",
     "data.batch_size=32",
     "data.passes_per_epoch=1",
     "model=mlp",
