@@ -1,7 +1,8 @@
 """glibc's malloc, told to keep what a training step frees for the next step.
 
 By default blocks of a few hundred kB and more are handed back to the kernel at each free and mapped, zeroed, at each
-allocation: a step then pays for thousands of page faults.
+allocation: a step then pays for thousands of page faults. Larger blocks still go back: they come with loading and with
+validation, a few an epoch, and kept they would leave holes in the heap.
 """
 
 import ctypes
@@ -11,11 +12,12 @@ import sys
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-_KEEP_BELOW_BYTES = 1 << 30
+_MAP_FROM_BYTES = 1 << 24
+_KEEP_BYTES = 1 << 30
 
 
 def keep_freed_memory() -> bool:
-    """Raise glibc's thresholds to 1 GiB, for this process; elsewhere than on Linux with glibc do nothing.
+    """Keep freed blocks of less than 16 MiB in this process; elsewhere than on Linux with glibc do nothing.
 
     Returns:
         Whether it was done.
@@ -24,4 +26,4 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     # Both return 1 on success.
-    return bool(mallopt(_M_MMAP_THRESHOLD, _KEEP_BELOW_BYTES) and mallopt(_M_TRIM_THRESHOLD, _KEEP_BELOW_BYTES))
+    return bool(mallopt(_M_MMAP_THRESHOLD, _MAP_FROM_BYTES) and mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES))

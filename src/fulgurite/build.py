@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from lightning_fabric import seed_everything
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ProgressBar
 
 from fulgurite.callbacks.divergence import StopOnDivergence
@@ -105,16 +105,16 @@ def build_model(cfg: DictConfig) -> pl.LightningModule:
     return model
 
 
-def _make(cfg: DictConfig, group: str, **extra: Any) -> Any:
-    """Instantiate one group's node."""
-    node = cfg[group]
-    _check_arguments(group, node)
-    return _named(group, instantiate)(node, **extra, _convert_="all")
+def _make(cfg: DictConfig, key: str, **extra: Any) -> Any:
+    """Instantiate the node at ``key``, such as ``model`` or ``logger.csv``."""
+    node = OmegaConf.select(cfg, key)
+    _check_arguments(key, node)
+    return _named(key, instantiate)(node, **extra, _convert_="all")
 
 
 def _make_all(cfg: DictConfig, group: str) -> list[Any]:
     """Instantiate each named node of a group such as ``callbacks``; a null switches one off."""
-    return [_make(cfg[group], name) for name, node in cfg[group].items() if node is not None]
+    return [_make(cfg, f"{group}.{name}") for name, node in cfg[group].items() if node is not None]
 
 
 def _named(group: str, function: Any) -> Any:
@@ -141,7 +141,7 @@ def _named(group: str, function: Any) -> Any:
 
 
 def _prefixed(group: str, message: str) -> str:
-    """Put the group before a message that starts with a bare argument name: ``dropout must`` to ``model.dropout must``."""
+    """Put the group before a message that starts with a bare argument: ``dropout must`` to ``model.dropout must``."""
     first = message.split(" ", 1)[0]
     return message if "." in first and not first.startswith("spec.") or "=" in first else f"{group}.{message}"
 
@@ -160,11 +160,11 @@ def _check_arguments(group: str, node: DictConfig) -> None:
     except Exception as error:
         raise ConfigError(f"{group}._target_={target} cannot be imported: {error}") from error
     known = _arguments(function)
-    unknown = [key for key in node if key not in known and not str(key).startswith("_")]
+    unknown = [key for key in map(str, node) if key not in known and not key.startswith("_")]
     if known and unknown:
         raise ConfigError(
             f"{group}.{unknown[0]} is not an argument of {target.rpartition('.')[2]}"
-            f"{did_you_mean(str(unknown[0]), known)}; it takes {', '.join(sorted(known))}"
+            f"{did_you_mean(unknown[0], known)}; it takes {', '.join(sorted(known))}"
         )
 
 

@@ -62,5 +62,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"the checkpoint {path} holds more than plain values and tensors, which could be code; it is not loaded"
         ) from error
     except (zipfile.BadZipFile, EOFError, RuntimeError, OSError) as error:
-        raise RunFolderError(f"the checkpoint {path} is damaged ({error}); use another one or repeat the run") from error
+        raise RunFolderError(
+            f"the checkpoint {path} is damaged ({error}); use another one or repeat the run"
+        ) from error
     raise RunFolderError(f"the checkpoint {path} is damaged (bad checksum of {damaged}); use another one")

@@ -92,16 +92,17 @@ def resolve(cfg: "DictConfig") -> dict[str, Any]:
 
 
 def fingerprint(plain: dict[str, Any]) -> str:
-    """Digest of all that decides a run's numbers: the config without its folders."""
-    decisive = {key: value for key, value in plain.items() if key not in ("folder", "output_root", "logger")}
-    decisive.pop("callbacks", None)
-    return sha256(repr(_sorted(decisive)).encode()).hexdigest()[:16]
+    """Digest of all that decides a run's numbers: the config without folders, loggers and progress bar."""
+    decisive = {key: value for key, value in plain.items() if key not in ("output_root", "logger")}
+    decisive["callbacks"] = {name: node for name, node in plain["callbacks"].items() if name != "progress"}
+    return sha256(repr(_canonical(decisive)).encode()).hexdigest()[:16]
 
 
-def _sorted(value: Any) -> Any:
+def _canonical(value: Any) -> Any:
+    """``value`` in an order that does not depend on how it was written, without the keys that name the run folder."""
     if isinstance(value, dict):
-        return [(key, _sorted(value[key])) for key in sorted(value)]
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+        return [(key, _canonical(value[key])) for key in sorted(value) if key != "folder"]
+    return [_canonical(item) for item in value] if isinstance(value, list) else value
 
 
 def describe(

@@ -42,7 +42,7 @@ def fit(run: Run) -> Outcome:
         trainer.fit(run.model, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
     epochs = trainer.current_epoch
     metrics = _floats(trainer.callback_metrics)
-    best = next((each for each in trainer.callbacks if isinstance(each, BestCheckpoint)), None)
+    best = next((each for each in trainer.checkpoint_callbacks if isinstance(each, BestCheckpoint)), None)
     objective = path = None
     if best is not None and best.best_model_score is not None:
         objective, path = float(best.best_model_score), best.best_model_path

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from fulgurite import config
 from fulgurite.errors import FulguriteError, is_interrupt
 from fulgurite.log import LOG_NAME, log_to
-from fulgurite.result import Failure, Objective, Result, git_state, versions
+from fulgurite.result import Failure, Objective, Result, Status, git_state, versions
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def run_job(cfg: DictConfig, overrides: Sequence[str]) -> Result:
             result = _train(cfg, result)
         return result
     except BaseException as error:
-        status = "interrupted" if is_interrupt(error) else "failed"
+        status: Status = "interrupted" if is_interrupt(error) else "failed"
         result = replace(result, status=status, error=Failure(type(error).__name__, str(error), LOG_NAME))
         raise
     finally:

@@ -1,7 +1,7 @@
 """Where messages go: all of them into the run's ``train.log``, warnings and errors also to the terminal.
 
-Libraries greet the user in many ways (devices found, tips, notes about their own deprecations). A normal run shows none of
-that; the log keeps it.
+Libraries greet the user in many ways (devices found, tips, notes about their own deprecations). A normal run shows
+none of that; the log keeps it.
 """
 
 import logging

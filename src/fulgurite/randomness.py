@@ -17,6 +17,7 @@ class Stream(IntEnum):
     AUGMENTATION = 3
     STEP = 4
     POINTS = 5
+    WEIGHTS = 6
 
 
 def derive_seed(*parts: int) -> int:

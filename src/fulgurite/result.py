@@ -97,7 +97,9 @@ def read_result(folder: Path) -> Result:
             f"{folder} is not a run folder: it has no {FILE_NAME}; give a folder such as outputs/mnist/<run>"
         ) from None
     except NotADirectoryError:
-        raise RunFolderError(f"{folder} is a file, not a run folder; give a folder such as outputs/mnist/<run>") from None
+        raise RunFolderError(
+            f"{folder} is a file, not a run folder; give a folder such as outputs/mnist/<run>"
+        ) from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RunFolderError(f"{path} cannot be read ({error}); the run must be repeated") from error
 

@@ -167,9 +167,9 @@ def test_a_truncated_checkpoint_is_refused(copied, size):
 
 
 def test_a_checkpoint_of_another_model_is_told_by_the_first_parameter_that_differs(copied):
-    set_in(copied, "model.hidden", [100, 128])
+    set_in(copied, "model.hidden", [100, 256])
     message = (
-        r"is the checkpoint of another model: net\.1\.weight is of shape \[256, 784\] there, and of shape \[100, 784\]"
+        r"is the checkpoint of another model: net\.1\.weight is of shape \[512, 784\] there, and of shape \[100, 784\]"
     )
     with pytest.raises(RunFolderError, match=message) as caught:
         evaluate.main([str(copied)])
@@ -177,8 +177,8 @@ def test_a_checkpoint_of_another_model_is_told_by_the_first_parameter_that_diffe
 
 
 def test_a_checkpoint_that_lacks_a_layer_is_told_too(copied):
-    set_in(copied, "model.hidden", [256, 128, 10, 10])
-    with pytest.raises(RunFolderError, match=r"net\.10\.weight is absent there, and of shape \[10, 10\]"):
+    set_in(copied, "model.hidden", [512, 256, 10, 10])
+    with pytest.raises(RunFolderError, match=r"net\.8\.weight is absent there, and of shape \[10\]"):
         evaluate.main([str(copied)])
 
 

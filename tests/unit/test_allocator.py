@@ -14,11 +14,11 @@ from fulgurite.allocator import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 def touch():
-    block = bytearray(64 << 20)
-    block[:: 4096] = b"1" * (64 << 8)
+    block = bytearray(8 << 20)
+    block[:: 4096] = b"1" * (8 << 8)
 touch()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
+for _ in range(40):
     touch()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """

@@ -57,7 +57,17 @@ def test_a_fingerprint_changes_with_what_decides_the_numbers_alone():
 
 
 def test_a_fingerprint_does_not_depend_on_the_order_of_keys():
-    assert config.fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == config.fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
+    plain = config.resolve(composed())
+    turned = {key: plain[key] for key in reversed(plain)}
+    turned["model"] = {key: plain["model"][key] for key in reversed(plain["model"])}
+    assert list(turned) != list(plain)
+    assert config.fingerprint(turned) == config.fingerprint(plain)
+
+
+def test_early_stopping_decides_the_numbers_and_the_progress_bar_does_not():
+    plain = config.resolve(composed())
+    assert config.fingerprint(config.resolve(composed("callbacks=early_stopping"))) != config.fingerprint(plain)
+    assert config.fingerprint(config.resolve(composed("callbacks.progress=null"))) == config.fingerprint(plain)
 
 
 def test_two_runs_of_one_config_do_not_share_a_folder():

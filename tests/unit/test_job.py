@@ -94,3 +94,12 @@ def test_seed_zero_is_a_seed(compose_config, tmp_path: Path):
     other = run_job(compose_config(*TINY, "seed=1", folder=tmp_path / "c"), []).metrics
     assert first == again
     assert first != other
+
+
+def test_accumulating_gradients_leaves_the_training_loss_what_it_is(compose_config, tmp_path: Path):
+    frozen = (*TINY, "data.batch_size=64", "optimizer=sgd", "optimizer.lr=1e-12", "trainer.max_epochs=1")
+    one = run_job(compose_config(*frozen, folder=tmp_path / "one"), []).metrics["train/loss"]
+    four = run_job(compose_config(*frozen, "trainer.accumulate_grad_batches=4", folder=tmp_path / "four"), []).metrics[
+        "train/loss"
+    ]
+    assert four == pytest.approx(one, rel=1e-5)

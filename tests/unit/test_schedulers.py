@@ -133,7 +133,7 @@ def test_a_run_steps_its_schedule_after_every_batch(compose_config) -> None:
     run = build(compose_config(*POINTS, "scheduler=invscaling", "scheduler.power=1", "trainer.max_epochs=3"))
     fit(run)
     num_steps = run.trainer.global_step
-    assert num_steps == 3 * (800 // 80)
+    assert num_steps == 3 * (1000 // 100)
     assert run.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 / (num_steps + 1))
 
 

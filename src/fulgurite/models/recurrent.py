@@ -128,7 +128,9 @@ class Recurrent(Supervised):
         if self.spec.is_image:
             num_channels, height, width = shape
             if self.by == "features":
-                raise ConfigError("by=features is for data without rows and columns; use model.by=rows for images")
+                raise ConfigError(
+                    "model.by=features is for data without rows and columns; use model.by=rows for images"
+                )
             return (height, num_channels * width) if self.by == "rows" else (height * width, num_channels)
         if self.num_inputs == 1 or len(shape) > 1:
             raise ConfigError(
@@ -137,7 +139,7 @@ class Recurrent(Supervised):
             )
         if self.by != "features":
             raise ConfigError(
-                f"by={self.by} is for images, and this data set's samples have shape {list(shape)}; "
+                f"model.by={self.by} is for images, and this data set's samples have shape {list(shape)}; "
                 f"use model.by=features to read the {shape[0]} numbers one at a time, or model=mlp"
             )
         return shape[0], 1

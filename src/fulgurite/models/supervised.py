@@ -111,8 +111,12 @@ class Supervised(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Collect a training batch; every ``log_every_n_steps`` steps log its loss and the learning rate."""
+        accumulated = self.trainer.accumulate_grad_batches
+        # With gradients accumulated over k batches, Lightning hands out a k-th of each loss.
+        outputs = {**outputs, "loss": outputs["loss"] * accumulated} if accumulated > 1 else outputs
         self._collect(outputs, batch, self.train_scores)
-        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        # Counted over the run, not the epoch: an epoch may be shorter.
+        if (self.trainer.fit_loop.total_batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             values = {"train/loss_step": outputs["loss"].item(), "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
             for logger in self.loggers:
                 logger.log_metrics(values, step=self.trainer.global_step)

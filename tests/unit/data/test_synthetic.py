@@ -61,15 +61,21 @@ def test_x_is_uniform_and_encoded_with_mean_0_and_deviation_1() -> None:
     x = points(data).x
     assert x.min() >= 2
     assert x.max() < 10
-    assert x.histc(4, 2, 10).sub(5000).abs().max() < 250
+    assert x.histc(4, 2, 10).sub(len(x) / 4).abs().max() < 250
     assert data.encode(x).mean().item() == pytest.approx(0, abs=0.02)
     assert data.encode(x).std().item() == pytest.approx(1, abs=0.01)
 
 
-def test_the_points_are_split_without_overlap() -> None:
-    data = ready(Quadratic(spec=SPEC))
-    assert [len(data.part(name).x) for name in PARTS] == [800, 100, 100]
-    assert len(points(data).x.unique()) == 1000
+def test_each_part_has_points_of_its_own() -> None:
+    data = ready(Quadratic(spec=SPEC, num_points=800, num_val=200, num_test=100))
+    assert [len(data.part(name).x) for name in PARTS] == [800, 200, 100]
+    assert len(points(data).x.unique()) == 1100
+
+
+def test_the_size_of_one_part_leaves_the_others_alone() -> None:
+    few, many = ready(Quadratic(spec=SPEC, num_val=10)), ready(Quadratic(spec=SPEC, num_val=1000))
+    assert torch.equal(few.part("train").y, many.part("train").y)
+    assert torch.equal(few.part("test").y, many.part("test").y)
 
 
 def test_the_points_depend_on_points_seed_alone() -> None:
@@ -98,7 +104,7 @@ def test_a_batch_is_encoded_and_keeps_the_unit_of_its_targets() -> None:
 
 def test_no_batch_size_means_full_batches() -> None:
     data = ready(Quadratic(spec=SPEC, batch_size=None, passes_per_epoch=4))
-    assert [len(y) for _, y in data.train_dataloader()] == [800] * 4
+    assert [len(y) for _, y in data.train_dataloader()] == [1000] * 4
 
 
 @pytest.mark.parametrize("name", ["quadratic", "sine", "linear"])
@@ -121,7 +127,7 @@ def test_the_number_of_features_sizes_the_model(compose_config: Any) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Quadratic(spec=SPEC, num_points=200), r"data\.num_points=200 must be more than .* = 200"),
+        (lambda: Quadratic(spec=SPEC, num_points=0), r"^num_points must be an integer >= 1, got 0"),
         (lambda: Quadratic(spec=SPEC, low=1.0, high=1.0), r"^high must be a number > 1, got 1\.0"),
         (lambda: Quadratic(spec=SPEC, noise_std=-1), r"^noise_std must be a number >= 0, got -1"),
         (lambda: Sine(spec=SPEC, frequency=0), r"^frequency must be a number > 0, got 0"),

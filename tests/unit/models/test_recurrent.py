@@ -142,7 +142,7 @@ def test_features_are_read_one_at_a_time() -> None:
         ({"bidirectional": 2}, "bidirectional must be true or false, got 2"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"by": "row"}, r"by must be one of .* rows; got 'row' \(did you mean rows\?\)"),
-        ({"by": "features"}, "by=features is for data without rows and columns; use model.by=rows for images"),
+        ({"by": "features"}, "model.by=features is for data without rows and columns; use model.by=rows for images"),
         ({"readout": "first"}, "readout must be one of last, mean; got 'first'"),
         ({"init": "he"}, "init must be one of default, orthogonal; got 'he'"),
         ({"keep_bias": "high"}, "keep_bias must be a number, got 'high'"),
@@ -157,7 +157,7 @@ def test_a_bad_argument_is_refused(options: dict, message: str) -> None:
 
 
 def test_reading_numbers_by_rows_is_refused_with_the_way_out() -> None:
-    with pytest.raises(ConfigError, match=r"by=rows is for images, .* \[6\]; use model.by=features to read"):
+    with pytest.raises(ConfigError, match=r"model.by=rows is for images, .* \[6\]; use model.by=features to read"):
         Recurrent(spec=POINTS)
 
 
