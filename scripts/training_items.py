@@ -17,10 +17,10 @@ from timing import Item, paired_ratios
 from torchvision import transforms
 
 from fulgurite import config
-from fulgurite.allocator import keep_freed_memory
 from fulgurite.build import build, build_data, build_model
 from fulgurite.callbacks.progress import Bar, EpochLines
 from fulgurite.log import log_to
+from fulgurite.training.allocator import keep_freed_memory
 
 # (model, batch size, target, stretch): our samples/s over the hand loop's.
 EPOCHS = (

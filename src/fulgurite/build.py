@@ -14,12 +14,12 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from fulgurite.callbacks.divergence import StopOnDivergence
 from fulgurite.callbacks.throughput import Throughput
-from fulgurite.checkpoint import VerifiedCheckpointIO
 from fulgurite.config import resolve
 from fulgurite.errors import ConfigError, FulguriteError, check_int, did_you_mean
-from fulgurite.loop import use_fast_loop
 from fulgurite.models.supervised import Supervised
-from fulgurite.optimizers import check_optimizer
+from fulgurite.training.checkpoint import VerifiedCheckpointIO
+from fulgurite.training.loop import use_fast_loop
+from fulgurite.training.optimizers import check_optimizer
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,11 @@ from importlib import import_module
 
 from fulgurite import __version__, help
 
-_MODULES = {"eval": "fulgurite.evaluate", "predict": "fulgurite.predict", "rerun": "fulgurite.rerun"}
+_MODULES = {
+    "eval": "fulgurite.replay.evaluate",
+    "predict": "fulgurite.replay.predict",
+    "rerun": "fulgurite.replay.rerun",
+}
 _HELP_FLAGS = ("--help", "-h")
 _COMPLETION_FLAGS = ("--shell-completion", "-sc")
 

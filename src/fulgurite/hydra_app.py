@@ -33,12 +33,12 @@ def run(words: list[str]) -> int:
         Exception: for what Hydra or the run refuses.
     """
     version.setbase("1.3")
+    # Composing makes many objects and hardly any garbage; a job turns the collector on again.
+    gc.disable()
     args = parse(words)
     if args.multirun or "hydra.mode=MULTIRUN" in args.overrides:
         args.multirun = True
         return _sweep(args)
-    # Composing makes many objects and hardly any garbage; the job turns the collector on again.
-    gc.disable()
     config.register()
     job = _Job()
     _hand_to_hydra(args, job)
@@ -78,7 +78,6 @@ class _Job:
         from fulgurite.job import LOG_NAME, run_job
         from fulgurite.report.summary import print_summary
 
-        gc.enable()
         overrides = list(HydraConfig.get().overrides.task)
         try:
             self.diverged = run_job(cfg, overrides).status == "diverged"

@@ -1,5 +1,6 @@
 """A job: a composed config in, a run folder with ``result.json`` out, whatever happens in between."""
 
+import gc
 import logging
 import os
 import shlex
@@ -32,6 +33,8 @@ def run_job(cfg: DictConfig, overrides: Sequence[str]) -> Result:
         Exception: any other fault; the record says ``failed`` and ``train.log`` holds the traceback.
     """
     started = time.perf_counter()
+    # The command line composes without it.
+    gc.enable()
     folder = Path(cfg.folder)
     folder.mkdir(parents=True, exist_ok=True)
     record = _record_in(folder)
@@ -63,9 +66,9 @@ def _start(cfg: DictConfig, overrides: Sequence[str]) -> Result:
 def _train(cfg: DictConfig, result: Result) -> Result:
     try:
         # Here, not at the top: a config error must not wait for torch.
-        from fulgurite.allocator import keep_freed_memory
         from fulgurite.build import build
         from fulgurite.fit import fit
+        from fulgurite.training.allocator import keep_freed_memory
 
         keep_freed_memory()
         outcome = fit(build(cfg))

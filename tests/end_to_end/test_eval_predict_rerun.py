@@ -12,14 +12,15 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from fulgurite import cli, evaluate, predict, rerun
-from fulgurite.checkpoint import load_checkpoint
+from fulgurite import cli
 from fulgurite.data.idx import find_idx, read_idx
 from fulgurite.data.mnist import BUNDLED, SHA256
 from fulgurite.errors import ConfigError, DataError, FulguriteError, RunFolderError
+from fulgurite.replay import evaluate, predict, rerun
+from fulgurite.replay.run_folder import check_targets, open_run
+from fulgurite.replay.weights import differing_weights
 from fulgurite.result import read_result
-from fulgurite.run_folder import check_targets, open_run
-from fulgurite.weights import differing_weights
+from fulgurite.training.checkpoint import load_checkpoint
 
 MNIST = ["model=mlp", "trainer.max_epochs=2", "data.batch_size=128", "optimizer.lr=3e-3"]
 QUADRATIC = [
@@ -167,7 +168,7 @@ def test_a_truncated_checkpoint_is_refused(copied, size):
 
 
 def test_a_checkpoint_of_another_model_is_told_by_the_first_parameter_that_differs(copied):
-    set_in(copied, "model.hidden", [100, 256])
+    set_in(copied, "model.hidden", [100, 512])
     message = (
         r"is the checkpoint of another model: net\.1\.weight is of shape \[512, 784\] there, and of shape \[100, 784\]"
     )
@@ -177,7 +178,7 @@ def test_a_checkpoint_of_another_model_is_told_by_the_first_parameter_that_diffe
 
 
 def test_a_checkpoint_that_lacks_a_layer_is_told_too(copied):
-    set_in(copied, "model.hidden", [512, 256, 10, 10])
+    set_in(copied, "model.hidden", [512, 512, 10, 10])
     with pytest.raises(RunFolderError, match=r"net\.8\.weight is absent there, and of shape \[10\]"):
         evaluate.main([str(copied)])
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fulgurite.checkpoint import load_checkpoint
 from fulgurite.job import run_job
 from fulgurite.result import read_result
+from fulgurite.training.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("model=cnn", "model.channels=[4,8]", "model.dropout=0.2", "augmentation=affine", "data.train_subset=1024")

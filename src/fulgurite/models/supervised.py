@@ -43,7 +43,7 @@ class Supervised(pl.LightningModule):
 
     Attributes:
         make_optimizer: set by ``build.py`` from ``optimizer``; called with the parameters.
-        make_scheduler: set by ``build.py`` from ``scheduler``; see ``schedulers.py``.
+        make_scheduler: set by ``build.py`` from ``scheduler``; see ``training/schedulers.py``.
         seed: set by ``build.py``; with the step number it seeds what is random in a step, such as dropout.
     """
 

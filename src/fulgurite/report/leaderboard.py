@@ -1,71 +1,20 @@
-"""The leaderboard of a sweep: one row a setting, seeds folded to mean and deviation, failed jobs named.
-
-Reads each job's ``result.json`` and nothing else, so it works while the sweep runs, and after a part of it failed.
-"""
+"""The leaderboard of a sweep: as a table on a terminal of any width or in a file, and as ``leaderboard.csv``."""
 
 import csv
 import io
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from fulgurite.errors import RunFolderError
-from fulgurite.report.leaderboard_table import print_rows
-from fulgurite.result import FILE_NAME, Result, read_result, write_atomically
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from fulgurite.report.collect import Job, Row, collect
+from fulgurite.result import write_atomically
 
 CSV_NAME = "leaderboard.csv"
-# In the name of a repetition's folder: a check of a job, not another seed of it.
-RERUN_MARK = "_rerun"
-_SEED = "seed"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job of a sweep.
-
-    Attributes:
-        folder: its run folder.
-        result: its record; ``None`` when that is missing or damaged.
-        status: the record's status, or ``missing`` or ``damaged``.
-        error: last line of what went wrong; empty when nothing did.
-        log: the file with the traceback, or ``None``.
-    """
-
-    folder: Path
-    result: Result | None
-    status: str
-    error: str = ""
-    log: Path | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One setting, over its seeds.
-
-    Attributes:
-        setting: swept keys and their values, ``seed`` apart; empty for jobs without a readable record.
-        metric: name of the objective; empty without a record.
-        mode: ``max`` or ``min``.
-        mean: mean of the objective over the finished jobs; ``None`` when there is none.
-        deviation: its sample deviation (divisor n - 1); ``None`` below two.
-        num_finished: finished jobs, n.
-        metrics: mean of each metric over the finished jobs.
-        seconds: mean wall-clock time of the finished jobs, in seconds.
-        status: ``finished`` when all jobs are, else the count of each status, such as ``2 finished, 1 failed``.
-        jobs: the jobs.
-    """
-
-    setting: Mapping[str, str]
-    metric: str
-    mode: str
-    mean: float | None
-    deviation: float | None
-    num_finished: int
-    metrics: Mapping[str, float]
-    seconds: float | None
-    status: str
-    jobs: tuple[Job, ...]
 
 
 def print_leaderboard(folder: Path) -> None:
@@ -77,44 +26,6 @@ def print_leaderboard(folder: Path) -> None:
     rows = collect(folder)
     write_csv(folder, rows)
     print_rows(folder, rows)
-
-
-def collect(folder: Path) -> list[Row]:
-    """The rows of a sweep: best objective first, settings without a finished job last.
-
-    Raises:
-        RunFolderError: when there is no such folder.
-    """
-    jobs = read_jobs(folder)
-    swept = swept_keys([_values(job.result.overrides) for job in jobs if job.result])
-    groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
-    unreadable = []
-    for job in jobs:
-        if job.result is None:
-            unreadable.append(_fold({}, [job]))
-            continue
-        values = _values(job.result.overrides)
-        setting = tuple((key, values.get(key, "default")) for key in swept if key != _SEED)
-        groups.setdefault(setting, []).append(job)
-    return sorted([_fold(dict(setting), group) for setting, group in groups.items()], key=_rank) + unreadable
-
-
-def read_jobs(folder: Path) -> list[Job]:
-    """The jobs in a sweep's folder, by name; repetitions made by ``fulgurite rerun`` are left out.
-
-    Raises:
-        RunFolderError: when there is no such folder.
-    """
-    if not folder.is_dir():
-        raise RunFolderError(f"there is no folder {folder}; give a sweep such as outputs/sweeps/<name>")
-    runs = [path for path in sorted(folder.iterdir()) if (path / FILE_NAME).exists() or (path / ".hydra").is_dir()]
-    return [_read_job(path) for path in runs if RERUN_MARK not in path.name]
-
-
-def swept_keys(jobs: Sequence[Mapping[str, str]]) -> list[str]:
-    """Keys whose overrides are not the same in all jobs, in the order in which they were typed."""
-    keys = dict.fromkeys(key for values in jobs for key in values)
-    return [key for key in keys if len({values.get(key) for values in jobs}) > 1]
 
 
 def write_csv(folder: Path, rows: Sequence[Row]) -> Path:
@@ -135,63 +46,102 @@ def write_csv(folder: Path, rows: Sequence[Row]) -> Path:
     return path
 
 
-def _read_job(folder: Path) -> Job:
+def print_rows(folder: Path, rows: Sequence[Row]) -> None:
+    """Print the table, then each job that did not finish, with the last line of its error and its log."""
+    console = Console(highlight=False)
+    if not rows:
+        console.print(f"{nearest(folder)} holds no jobs.", soft_wrap=True)
+        return
+    readable = [row for row in rows if any(job.result for job in row.jobs)]
+    if readable:
+        table = _table(readable, folded=False)
+        if Measurement.get(console, console.options, table).minimum > console.width or _is_cut(console, table):
+            table = _table(readable, folded=True)
+        console.print(table)
+    lost = [job for row in rows for job in row.jobs if job.status != "finished"]
+    if lost:
+        total = sum(len(row.jobs) for row in rows)
+        console.print(f"{len(lost)} of {total} jobs did not finish:")
+        for job in lost:
+            _print_lost(console, job)
+    console.print(f"Wrote {nearest(folder / CSV_NAME)}", soft_wrap=True)
+
+
+def nearest(path: Path) -> str:
+    """A path as seen from the current folder when that is shorter, else absolute."""
+    absolute = os.path.abspath(path)
     try:
-        result = read_result(folder)
-    except RunFolderError as error:
-        return Job(folder, None, "damaged" if (folder / FILE_NAME).exists() else "missing", str(error))
-    if result.error is None:
-        return Job(folder, result, result.status)
-    lines = result.error.message.strip().splitlines()
-    error_line = f"{result.error.type}: {lines[-1]}" if lines else result.error.type
-    log = folder / result.error.log
-    return Job(folder, result, result.status, error_line, log if log.is_file() else None)
+        return min(os.path.relpath(absolute), absolute, key=len)
+    except ValueError:
+        # Another drive.
+        return absolute
 
 
-def _values(overrides: Sequence[str]) -> dict[str, str]:
-    """``["+a.b=1", "~c"]`` to ``{"a.b": "1", "c": "removed"}``; the last of two overrides of one key counts."""
-    parts = [override.partition("=") for override in overrides]
-    return {key.lstrip("+~"): "removed" if key.startswith("~") else value for key, _, value in parts}
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """``optimizer.lr`` to ``lr`` where no other key ends alike."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return {key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)}
 
 
-def _fold(setting: Mapping[str, str], jobs: Sequence[Job]) -> Row:
-    finished = [job.result for job in jobs if job.result and job.status == "finished"]
-    # A job that failed before it had a config has no objective.
-    objective = next((job.result.objective for job in jobs if job.result and job.result.objective.metric), None)
-    values = [result.objective.value for result in finished if result.objective.value is not None]
-    statuses = [job.status for job in jobs]
-    counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(sorted(statuses, key=_order)))
-    return Row(
-        setting=setting,
-        metric=objective.metric if objective else "",
-        mode=objective.mode if objective else "",
-        mean=statistics.fmean(values) if values else None,
-        deviation=statistics.stdev(values) if len(values) > 1 else None,
-        num_finished=len(finished),
-        metrics=_means(finished),
-        seconds=statistics.fmean(result.seconds for result in finished) if finished else None,
-        status=statuses[0] if len(set(statuses)) == 1 else counts,
-        jobs=tuple(jobs),
-    )
+def _table(rows: Sequence[Row], *, folded: bool) -> Table:
+    """The table; ``folded`` puts the whole setting into one column that may wrap."""
+    names = short_names(list(dict.fromkeys(key for row in rows for key in row.setting)))
+    metrics = list(dict.fromkeys(row.metric for row in rows if row.metric))
+    tests = _test_metrics(rows, metrics)
+    table = Table("#", highlight=False)
+    for title in ["setting"] if folded else names.values():
+        table.add_column(Text(title), overflow="fold", no_wrap=not folded)
+    for title in (metrics[0] if len(metrics) == 1 else "objective", "n", *tests, "s"):
+        table.add_column(Text(title), justify="right", no_wrap=True)
+    table.add_column("status", overflow="fold")
+    for number, row in enumerate(rows, start=1):
+        if folded:
+            setting = [" ".join(f"{names[key]}={value}" for key, value in row.setting.items())]
+        else:
+            setting = [row.setting[key] for key in names]
+        name = "" if len(metrics) < 2 else f"{row.metric} "
+        numbers = [rounded(row.metrics.get(test)) for test in tests]
+        cells = [
+            str(number),
+            *setting,
+            name + _spread(row),
+            str(row.num_finished),
+            *numbers,
+            "-" if row.seconds is None else f"{row.seconds:.1f}",
+        ]
+        table.add_row(*(Text(cell) for cell in [*cells, row.status]))
+    return table
 
 
-def _means(results: Sequence[Result]) -> dict[str, float]:
-    """Mean of each metric that all of the results have."""
-    names = dict.fromkeys(name for result in results for name in result.metrics)
-    columns = {name: [result.metrics.get(name) for result in results] for name in names}
-    return {
-        name: statistics.fmean(v for v in column if v is not None)
-        for name, column in columns.items()
-        if None not in column
-    }
+def _test_metrics(rows: Sequence[Row], objectives: Sequence[str]) -> list[str]:
+    """The test metrics of the same kind as the objectives: ``test/acc`` for ``val/acc``."""
+    wanted = [f"test/{objective.rpartition('/')[2]}" for objective in objectives]
+    return [name for name in wanted if any(name in row.metrics for row in rows)]
 
 
-def _rank(row: Row) -> tuple[bool, str, float]:
-    """Sorts the best first; objectives of different names are not compared with each other."""
-    if row.mean is None:
-        return True, row.metric, 0.0
-    return False, row.metric, -row.mean if row.mode == "max" else row.mean
+def _is_cut(console: Console, table: Table) -> bool:
+    """Whether the console is too narrow for each cell to stay whole."""
+    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum > console.width
 
 
-def _order(status: str) -> tuple[bool, str]:
-    return status != "finished", status
+def _print_lost(console: Console, job: Job) -> None:
+    said = job.error or ("still running, or killed" if job.status == "running" else "no reason recorded")
+    console.print(Text(f"  {job.folder.name}: {job.status}: {said}"), soft_wrap=True)
+    if job.log is not None:
+        console.print(Text(f"    {nearest(job.log)}"), soft_wrap=True)
+
+
+def rounded(value: float | None) -> str:
+    """Four decimals, or three digits and an exponent for what is very large or very small; ``-`` for ``None``."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
+
+
+def _spread(row: Row) -> str:
+    """Mean and deviation; beside a mean with four decimals a small deviation has four, too."""
+    mean = rounded(row.mean)
+    if row.deviation is None:
+        return mean
+    small = row.deviation < 1e-3 and "e" not in mean
+    return f"{mean} ± {f'{row.deviation:.4f}' if small else rounded(row.deviation)}"

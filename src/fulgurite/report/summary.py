@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fulgurite.report.leaderboard_table import nearest, rounded
+from fulgurite.report.leaderboard import nearest, rounded
 from fulgurite.result import Result, read_result
 
 

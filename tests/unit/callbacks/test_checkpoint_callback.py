@@ -2,9 +2,9 @@ import csv
 from pathlib import Path
 
 from fulgurite.build import build
-from fulgurite.checkpoint import load_checkpoint
 from fulgurite.fit import fit
 from fulgurite.log import log_to
+from fulgurite.training.checkpoint import load_checkpoint
 
 # A high constant learning rate: the best epoch is not the last.
 UNSTEADY = (

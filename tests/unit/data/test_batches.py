@@ -13,8 +13,8 @@ from fulgurite.data.batches import BatchLoader
 from fulgurite.data.draws import Draws
 from fulgurite.data.in_memory import InMemoryData, Part
 from fulgurite.errors import ConfigError
-from fulgurite.loop import use_fast_loop
 from fulgurite.models.mlp import MLP
+from fulgurite.training.loop import use_fast_loop
 
 # pytorch_lightning's own use of torch's pytree.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fulgurite.errors import RunFolderError
-from fulgurite.report.leaderboard import collect, print_leaderboard, swept_keys
+from fulgurite.report.collect import collect, swept_keys
+from fulgurite.report.leaderboard import print_leaderboard
 from fulgurite.result import Failure, Objective, Result
 
 BOOM = Failure("RuntimeError", "Traceback (most recent call last):\n  in step\nshapes do not fit", "train.log")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
-from fulgurite import schedulers
 from fulgurite.build import build
 from fulgurite.errors import ConfigError
 from fulgurite.fit import fit
+from fulgurite.training import schedulers
 
 # Lightning asks torch in a way that torch calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")

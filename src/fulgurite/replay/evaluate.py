@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from fulgurite.replay.run_folder import RunFolder, open_run
 from fulgurite.result import Result
-from fulgurite.run_folder import RunFolder, open_run
 
 _EXAMPLES = """examples:
   fulgurite eval outputs/mnist/cnn_20261122-101500-3f2a
@@ -48,7 +48,7 @@ def evaluate(run: RunFolder, checkpoint: Path) -> dict[str, float]:
     """
     from fulgurite.build import build
     from fulgurite.log import log_to
-    from fulgurite.weights import load_weights
+    from fulgurite.replay.weights import load_weights
 
     cfg = run.cfg.copy()
     cfg.logger, cfg.callbacks, cfg.checkpoint = {}, {}, None

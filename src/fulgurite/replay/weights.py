@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from fulgurite.checkpoint import load_checkpoint
 from fulgurite.errors import RunFolderError
+from fulgurite.training.checkpoint import load_checkpoint
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from fulgurite.errors import RunFolderError
-from fulgurite.report.leaderboard import RERUN_MARK
+from fulgurite.replay.run_folder import RunFolder, open_run
+from fulgurite.report.collect import RERUN_MARK
 from fulgurite.result import Result
-from fulgurite.run_folder import RunFolder, open_run
 
 _EXAMPLES = """examples:
   fulgurite rerun outputs/mnist/cnn_20261122-101500-3f2a
@@ -76,7 +76,7 @@ def _compare(console: Console, old: RunFolder, new: Path, result: Result) -> boo
     if old.result.status != "finished":
         console.print(f"Nothing to compare: {old.folder.name} is {old.result.status}, the repetition {result.status}.")
         return True
-    from fulgurite.weights import differing_weights
+    from fulgurite.replay.weights import differing_weights
 
     names = list(dict.fromkeys([*old.result.metrics, *result.metrics]))
     other = [name for name in names if old.result.metrics.get(name) != result.metrics.get(name)]

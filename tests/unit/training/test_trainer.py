@@ -3,7 +3,7 @@
 import pytest
 
 from fulgurite.errors import ConfigError
-from fulgurite.trainer import Trainer
+from fulgurite.training.trainer import Trainer
 
 QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
 

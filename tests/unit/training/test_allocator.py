@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from fulgurite.allocator import keep_freed_memory
+from fulgurite.training.allocator import keep_freed_memory
 
 COUNT_FAULTS = """
 import resource, sys
-from fulgurite.allocator import keep_freed_memory
+from fulgurite.training.allocator import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 def touch():

@@ -10,10 +10,10 @@ import torch
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 
 from fulgurite import build as building
-from fulgurite import loop as loops
 from fulgurite.log import log_to
-from fulgurite.loop import FastEpochLoop
 from fulgurite.models.mlp import MLP
+from fulgurite.training import loop as loops
+from fulgurite.training.loop import FastEpochLoop
 
 # 12 steps an epoch.
 SMALL = (

@@ -13,7 +13,7 @@ from fulgurite.models.linear import Linear
 from fulgurite.models.mlp import MLP
 from fulgurite.models.recurrent import Recurrent
 from fulgurite.models.supervised import Supervised
-from fulgurite.optimizers import check_optimizer
+from fulgurite.training.optimizers import check_optimizer
 
 # Lightning asks torch in a way that torch calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")

@@ -16,7 +16,7 @@ from yaml import YAMLError
 
 from fulgurite import config
 from fulgurite.errors import ConfigError, RunFolderError
-from fulgurite.frozen import apply_overrides
+from fulgurite.replay.frozen import apply_overrides
 from fulgurite.result import FILE_NAME, Result, read_result
 
 # A config read back from a folder may come from anyone: what it instantiates must live here. Not all of torch: it also

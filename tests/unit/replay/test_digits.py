@@ -7,8 +7,8 @@ from PIL import Image
 
 from fulgurite.data.idx import find_idx, read_idx
 from fulgurite.data.mnist import BUNDLED, SHA256
-from fulgurite.digits import centre_digit, read_digit
 from fulgurite.errors import DataError
+from fulgurite.replay.digits import centre_digit, read_digit
 
 
 @pytest.fixture(scope="module")

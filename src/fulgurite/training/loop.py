@@ -5,8 +5,8 @@ much as a small network's whole arithmetic. ``FastEpochLoop`` keeps what callbac
 counters, hooks at batch start and end, ``self.log``, gradient clipping, precision. Whatever it does not cover (several
 devices, accumulation, closures, other hooks, other loaders) runs through Lightning's own loop, unchanged.
 
-It leans on private attributes of pytorch-lightning 2.6, which ``pyproject.toml`` pins; ``tests/unit/test_loop.py``
-compares the two loops number by number.
+It leans on private attributes of pytorch-lightning 2.6, which ``pyproject.toml`` pins;
+``tests/unit/training/test_loop.py`` compares the two loops number by number.
 """
 
 import os
@@ -20,7 +20,7 @@ from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from pytorch_lightning.plugins.precision import Precision
 from pytorch_lightning.utilities import GradClipAlgorithmType
 
-from fulgurite.loop_scope import find_hooks, is_covered
+from fulgurite.training.loop_scope import find_hooks, is_covered
 
 
 def use_fast_loop(trainer: pl.Trainer) -> None:

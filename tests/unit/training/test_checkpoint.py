@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fulgurite.checkpoint import VerifiedCheckpointIO, load_checkpoint
 from fulgurite.errors import RunFolderError
+from fulgurite.training.checkpoint import VerifiedCheckpointIO, load_checkpoint
 
 CONTENT = {"state_dict": {"weight": torch.arange(1000.0)}, "epoch": 3}
 

@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from fulgurite.errors import ConfigError, DataError
-from fulgurite.evaluate import add_trust_options
-from fulgurite.points import read_points
+from fulgurite.replay.evaluate import add_trust_options
+from fulgurite.replay.points import read_points
+from fulgurite.replay.run_folder import RunFolder, open_run
 from fulgurite.result import write_atomically
-from fulgurite.run_folder import RunFolder, open_run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,7 +75,7 @@ def predict(run: RunFolder, checkpoint: Path, x: "Tensor") -> "Tensor":
     import torch
 
     from fulgurite.build import build_data, build_model
-    from fulgurite.weights import load_weights
+    from fulgurite.replay.weights import load_weights
 
     data: Any = build_data(run.cfg)
     model: Any = build_model(run.cfg)
@@ -131,7 +131,7 @@ def _digits(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answers:
             raise DataError(f"{file} is a CSV file, and this run reads pictures; give PNG or JPEG files")
     import torch
 
-    from fulgurite.digits import read_digit
+    from fulgurite.replay.digits import read_digit
 
     chances = predict(run, checkpoint, torch.stack([read_digit(file, height) for file in files])).tolist()
     table = Table("file", "prediction", "most likely", "label", "", highlight=False)

@@ -1,0 +1,164 @@
+"""The jobs of a sweep, folded: one row a setting, with mean and deviation over its seeds, best first.
+
+Reads each job's ``result.json`` and nothing else, so it works while the sweep runs, and after a part of it failed.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fulgurite.errors import RunFolderError
+from fulgurite.result import FILE_NAME, Result, read_result
+
+# In the name of a repetition's folder: a check of a job, not another seed of it.
+RERUN_MARK = "_rerun"
+_SEED = "seed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep.
+
+    Attributes:
+        folder: its run folder.
+        result: its record; ``None`` when that is missing or damaged.
+        status: the record's status, or ``missing`` or ``damaged``.
+        error: last line of what went wrong; empty when nothing did.
+        log: the file with the traceback, or ``None``.
+    """
+
+    folder: Path
+    result: Result | None
+    status: str
+    error: str = ""
+    log: Path | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting, over its seeds.
+
+    Attributes:
+        setting: swept keys and their values, ``seed`` apart; empty for jobs without a readable record.
+        metric: name of the objective; empty without a record.
+        mode: ``max`` or ``min``.
+        mean: mean of the objective over the finished jobs; ``None`` when there is none.
+        deviation: its sample deviation (divisor n - 1); ``None`` below two.
+        num_finished: finished jobs, n.
+        metrics: mean of each metric over the finished jobs.
+        seconds: mean wall-clock time of the finished jobs, in seconds.
+        status: ``finished`` when all jobs are, else the count of each status, such as ``2 finished, 1 failed``.
+        jobs: the jobs.
+    """
+
+    setting: Mapping[str, str]
+    metric: str
+    mode: str
+    mean: float | None
+    deviation: float | None
+    num_finished: int
+    metrics: Mapping[str, float]
+    seconds: float | None
+    status: str
+    jobs: tuple[Job, ...]
+
+
+def collect(folder: Path) -> list[Row]:
+    """The rows of a sweep: best objective first, settings without a finished job last.
+
+    Raises:
+        RunFolderError: when there is no such folder.
+    """
+    jobs = read_jobs(folder)
+    swept = swept_keys([_values(job.result.overrides) for job in jobs if job.result])
+    groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
+    unreadable = []
+    for job in jobs:
+        if job.result is None:
+            unreadable.append(_fold({}, [job]))
+            continue
+        values = _values(job.result.overrides)
+        setting = tuple((key, values.get(key, "default")) for key in swept if key != _SEED)
+        groups.setdefault(setting, []).append(job)
+    return sorted([_fold(dict(setting), group) for setting, group in groups.items()], key=_rank) + unreadable
+
+
+def read_jobs(folder: Path) -> list[Job]:
+    """The jobs in a sweep's folder, by name; repetitions made by ``fulgurite rerun`` are left out.
+
+    Raises:
+        RunFolderError: when there is no such folder.
+    """
+    if not folder.is_dir():
+        raise RunFolderError(f"there is no folder {folder}; give a sweep such as outputs/sweeps/<name>")
+    runs = [path for path in sorted(folder.iterdir()) if (path / FILE_NAME).exists() or (path / ".hydra").is_dir()]
+    return [_read_job(path) for path in runs if RERUN_MARK not in path.name]
+
+
+def swept_keys(jobs: Sequence[Mapping[str, str]]) -> list[str]:
+    """Keys whose overrides are not the same in all jobs, in the order in which they were typed."""
+    keys = dict.fromkeys(key for values in jobs for key in values)
+    return [key for key in keys if len({values.get(key) for values in jobs}) > 1]
+
+
+def _read_job(folder: Path) -> Job:
+    try:
+        result = read_result(folder)
+    except RunFolderError as error:
+        return Job(folder, None, "damaged" if (folder / FILE_NAME).exists() else "missing", str(error))
+    if result.error is None:
+        return Job(folder, result, result.status)
+    lines = result.error.message.strip().splitlines()
+    error_line = f"{result.error.type}: {lines[-1]}" if lines else result.error.type
+    log = folder / result.error.log
+    return Job(folder, result, result.status, error_line, log if log.is_file() else None)
+
+
+def _values(overrides: Sequence[str]) -> dict[str, str]:
+    """``["+a.b=1", "~c"]`` to ``{"a.b": "1", "c": "removed"}``; the last of two overrides of one key counts."""
+    parts = [override.partition("=") for override in overrides]
+    return {key.lstrip("+~"): "removed" if key.startswith("~") else value for key, _, value in parts}
+
+
+def _fold(setting: Mapping[str, str], jobs: Sequence[Job]) -> Row:
+    finished = [job.result for job in jobs if job.result and job.status == "finished"]
+    # A job that failed before it had a config has no objective.
+    objective = next((job.result.objective for job in jobs if job.result and job.result.objective.metric), None)
+    values = [result.objective.value for result in finished if result.objective.value is not None]
+    statuses = [job.status for job in jobs]
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(sorted(statuses, key=_order)))
+    return Row(
+        setting=setting,
+        metric=objective.metric if objective else "",
+        mode=objective.mode if objective else "",
+        mean=statistics.fmean(values) if values else None,
+        deviation=statistics.stdev(values) if len(values) > 1 else None,
+        num_finished=len(finished),
+        metrics=_means(finished),
+        seconds=statistics.fmean(result.seconds for result in finished) if finished else None,
+        status=statuses[0] if len(set(statuses)) == 1 else counts,
+        jobs=tuple(jobs),
+    )
+
+
+def _means(results: Sequence[Result]) -> dict[str, float]:
+    """Mean of each metric that all of the results have."""
+    names = dict.fromkeys(name for result in results for name in result.metrics)
+    columns = {name: [result.metrics.get(name) for result in results] for name in names}
+    return {
+        name: statistics.fmean(v for v in column if v is not None)
+        for name, column in columns.items()
+        if None not in column
+    }
+
+
+def _rank(row: Row) -> tuple[bool, str, float]:
+    """Sorts the best first; objectives of different names are not compared with each other."""
+    if row.mean is None:
+        return True, row.metric, 0.0
+    return False, row.metric, -row.mean if row.mode == "max" else row.mean
+
+
+def _order(status: str) -> tuple[bool, str]:
+    return status != "finished", status

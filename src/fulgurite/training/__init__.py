@@ -1,0 +1,1 @@
+"""What happens inside ``fit``: trainer, loop, optimisers, schedules, loggers, checkpoint files."""
