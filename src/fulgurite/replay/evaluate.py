@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from fulgurite.replay.arguments import add_checkpoint_options, add_overrides, run_parser
 from fulgurite.replay.run_folder import RunFolder, open_run
 from fulgurite.result import Result
 
@@ -90,26 +91,11 @@ def _print(metrics: Mapping[str, float], result: Result, title: str, comparable:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="fulgurite eval",
-        description="Test a run's checkpoint on its test data, and say whether that gives what result.json recorded.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = run_parser(
+        "eval",
+        "Test a run's checkpoint on its test data, and say whether that gives what result.json recorded.",
+        _EXAMPLES,
     )
-    parser.add_argument("run", metavar="RUN", help="the run folder, such as outputs/mnist/<run>")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changed values of the run's config")
-    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which one (default: best)")
-    add_trust_options(parser)
+    add_overrides(parser)
+    add_checkpoint_options(parser)
     return parser
-
-
-def add_trust_options(parser: argparse.ArgumentParser) -> None:
-    """The options of all commands that open a run folder and its checkpoint."""
-    parser.add_argument("--unfinished", action="store_true", help="also when the run is still running, or failed")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PREFIX",
-        help="let the run's config use classes of this package of yours; may be repeated",
-    )

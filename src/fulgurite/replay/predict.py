@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fulgurite.errors import ConfigError, DataError
-from fulgurite.replay.evaluate import add_trust_options
+from fulgurite.replay.arguments import add_checkpoint_options, run_parser
 from fulgurite.replay.points import read_points
 from fulgurite.replay.run_folder import RunFolder, open_run
 from fulgurite.result import write_atomically
@@ -184,15 +184,10 @@ def _numbered(name: str, count: int) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="fulgurite predict",
-        description="What a trained model says of pictures of digits, or of numbers in a CSV file.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = run_parser(
+        "predict", "What a trained model says of pictures of digits, or of numbers in a CSV file.", _EXAMPLES
     )
-    parser.add_argument("run", metavar="RUN", help="the run folder, such as outputs/mnist/<run>")
     parser.add_argument("files", nargs="+", metavar="FILES", help="PNG or JPEG pictures; or CSV, for a run on numbers")
     parser.add_argument("--output", metavar="FILE.csv", help=f"where to write the answers (default: RUN/{_OUTPUT})")
-    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which one (default: best)")
-    add_trust_options(parser)
+    add_checkpoint_options(parser)
     return parser

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fulgurite.errors import RunFolderError
+from fulgurite.replay.arguments import add_overrides, run_parser
 from fulgurite.replay.run_folder import RunFolder, open_run
 from fulgurite.report.collect import RERUN_MARK
 from fulgurite.result import Result
@@ -136,16 +137,11 @@ def _commit(git: Mapping[str, Any]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="fulgurite rerun",
-        description="Repeat a run from its recorded config into a new folder beside it, and compare all metrics\n"
+    parser = run_parser(
+        "rerun",
+        "Repeat a run from its recorded config into a new folder beside it, and compare all metrics\n"
         "and the weights of best.ckpt. Exit code 1 when a repetition without overrides gives other numbers.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
-    parser.add_argument("run", metavar="RUN", help="the run folder, such as outputs/mnist/<run>")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changed values of the run's config")
-    parser.add_argument(
-        "--allow", action="append", default=[], metavar="PREFIX", help="let the run's config use this package"
-    )
+    add_overrides(parser)
     return parser
