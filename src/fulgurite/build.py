@@ -15,10 +15,11 @@ from pytorch_lightning.callbacks import ProgressBar
 from fulgurite.callbacks.divergence import StopOnDivergence
 from fulgurite.callbacks.throughput import Throughput
 from fulgurite.config import resolve
+from fulgurite.data.in_memory import InMemoryData
 from fulgurite.errors import ConfigError, FulguriteError, check_int, did_you_mean
 from fulgurite.models.supervised import Supervised
 from fulgurite.training.checkpoint import VerifiedCheckpointIO
-from fulgurite.training.loop import use_fast_loop
+from fulgurite.training.loop import FastEpochLoop, use_epoch_loop
 from fulgurite.training.optimizers import check_optimizer
 
 
@@ -51,14 +52,23 @@ class Run:
     test: bool
 
 
-def build(cfg: DictConfig) -> Run:
+def build(
+    cfg: DictConfig, epoch_loop: type[FastEpochLoop] = FastEpochLoop, loaded: dict[str, Any] | None = None
+) -> Run:
     """Build a run.
+
+    Args:
+        cfg: the composed config.
+        epoch_loop: runs the training steps.
+        loaded: where runs in one process keep the data that they have loaded, to share it.
 
     Raises:
         ConfigError: for a value that no class accepts, with the config key in front.
     """
     seed_everything(check_int("seed", cfg.seed, low=0), workers=True, verbose=False)
     data = build_data(cfg)
+    if loaded is not None and isinstance(data, InMemoryData):
+        data.share_parts(loaded.setdefault(_what_is_loaded(cfg), {}))
     model = build_model(cfg)
     throughput, divergence = Throughput(), StopOnDivergence()
     callbacks = [*_make_all(cfg, "callbacks"), throughput, divergence]
@@ -74,7 +84,7 @@ def build(cfg: DictConfig) -> Run:
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
         use_distributed_sampler=False,
     )
-    use_fast_loop(trainer)
+    use_epoch_loop(trainer, epoch_loop)
     return Run(
         model=model,
         data=data,
@@ -103,6 +113,12 @@ def build_model(cfg: DictConfig) -> pl.LightningModule:
         model.make_optimizer = _named("optimizer", _make(cfg, "optimizer"))
         model.make_scheduler = _named("scheduler", _make(cfg, "scheduler")) if cfg.scheduler else None
     return model
+
+
+def _what_is_loaded(cfg: DictConfig) -> str:
+    """Equal for configs whose data sets hold the same samples, however they are batched."""
+    plain = resolve(cfg)["data"]
+    return repr({key: value for key, value in plain.items() if key not in InMemoryData.after_loading})
 
 
 def _make(cfg: DictConfig, key: str, **extra: Any) -> Any:

@@ -59,6 +59,7 @@ class TrainConfig:
     trainer: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
+    launcher: dict[str, Any] = field(default_factory=dict)
 
 
 def register(swept: Sequence[str] = ()) -> None:
@@ -92,8 +93,8 @@ def resolve(cfg: "DictConfig") -> dict[str, Any]:
 
 
 def fingerprint(plain: dict[str, Any]) -> str:
-    """Digest of all that decides a run's numbers: the config without folders, loggers and progress bar."""
-    decisive = {key: value for key, value in plain.items() if key not in ("output_root", "logger")}
+    """Digest of all that decides a run's numbers: the config without folders, loggers, launcher and progress bar."""
+    decisive = {key: value for key, value in plain.items() if key not in ("output_root", "logger", "launcher")}
     decisive["callbacks"] = {name: node for name, node in plain["callbacks"].items() if name != "progress"}
     return sha256(repr(_canonical(decisive)).encode()).hexdigest()[:16]
 
@@ -141,4 +142,6 @@ def _last(key: str) -> str:
 
 
 def _digest(overrides: Sequence[str]) -> str:
-    return sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:6]
+    # A job is the same one whatever launcher runs it.
+    decisive = [override for override in overrides if re.split(r"[.=]", override.lstrip("+~"))[0] != "launcher"]
+    return sha256("\n".join(sorted(decisive)).encode()).hexdigest()[:6]

@@ -1,6 +1,7 @@
 """Train a ``Run``, test its best checkpoint once, and say what came out."""
 
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,4 +71,6 @@ def _interrupts() -> Iterator[None]:
             raise KeyboardInterrupt from error
         raise
     finally:
-        signal.signal(signal.SIGINT, handler)
+        # Signals belong to the main thread; a job in another one never had them.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)

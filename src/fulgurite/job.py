@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -17,15 +18,19 @@ from fulgurite.errors import FulguriteError, is_interrupt
 from fulgurite.log import LOG_NAME, log_to
 from fulgurite.result import Failure, Objective, Result, Status, git_state, versions
 
+if TYPE_CHECKING:
+    from fulgurite.build import Run
+
 log = logging.getLogger(__name__)
 
 
-def run_job(cfg: DictConfig, overrides: Sequence[str]) -> Result:
+def run_job(cfg: DictConfig, overrides: Sequence[str], build: "Callable[[DictConfig], Run] | None" = None) -> Result:
     """Build, train, test and record one run.
 
     Args:
         cfg: the composed config.
         overrides: what was typed, for the record.
+        build: makes the run; ``fulgurite.build.build`` by default.
 
     Raises:
         FulguriteError: what the user can mend; the record says ``failed``.
@@ -41,7 +46,7 @@ def run_job(cfg: DictConfig, overrides: Sequence[str]) -> Result:
     result = record(_start(cfg, overrides))
     try:
         with log_to(folder):
-            result = _train(cfg, result)
+            result = _train(cfg, result, build)
         return result
     except BaseException as error:
         status: Status = "interrupted" if is_interrupt(error) else "failed"
@@ -63,15 +68,15 @@ def _start(cfg: DictConfig, overrides: Sequence[str]) -> Result:
     )
 
 
-def _train(cfg: DictConfig, result: Result) -> Result:
+def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] | None") -> Result:
     try:
         # Here, not at the top: a config error must not wait for torch.
-        from fulgurite.build import build
+        from fulgurite import build as builder
         from fulgurite.fit import fit
         from fulgurite.training.allocator import keep_freed_memory
 
         keep_freed_memory()
-        outcome = fit(build(cfg))
+        outcome = fit((build or builder.build)(cfg))
     except FulguriteError as error:
         log.info("%s", error)
         raise

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 LOG_NAME = "train.log"
@@ -33,10 +34,18 @@ _NOISE = (
 )
 
 
+# The folder that a thread logs to: a fused sweep has many open at once.
+_FOLDER: ContextVar[Path | None] = ContextVar("folder", default=None)
+
+
 @contextmanager
 def log_to(folder: Path) -> Iterator[None]:
-    """Write all messages into ``folder/train.log`` while the context lasts; warnings and errors to stderr as well."""
+    """Write all messages into ``folder/train.log`` while the context lasts; warnings and errors to stderr as well.
+
+    Of several threads in such a context, each writes into its own folder; other threads' messages go to all of them.
+    """
     root = logging.getLogger()
+    token = _FOLDER.set(folder)
     to_file = logging.FileHandler(folder / LOG_NAME, encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     to_terminal = logging.StreamHandler(sys.stderr)
@@ -45,8 +54,9 @@ def log_to(folder: Path) -> Iterator[None]:
     to_terminal.addFilter(lambda record: not getattr(record, "only_in_file", False))
     before = root.level
     root.setLevel(logging.INFO)
-    root.addHandler(to_file)
-    root.addHandler(to_terminal)
+    for handler in (to_file, to_terminal):
+        handler.addFilter(lambda record: _FOLDER.get() in (None, folder))
+        root.addHandler(handler)
     for name in _CHATTY:
         chatty = logging.getLogger(name)
         chatty.handlers.clear()
@@ -60,4 +70,5 @@ def log_to(folder: Path) -> Iterator[None]:
         root.removeHandler(to_file)
         root.removeHandler(to_terminal)
         root.setLevel(before)
+        _FOLDER.reset(token)
         to_file.close()

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from fulgurite.result import FILE_NAME, Failure, Objective, Result
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from fulgurite.build import Run
 
 # Who decides on the jobs or where they run; with one of these set, the plan is theirs.
 _PLANNED_ELSEWHERE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper", "hydra.launcher")
@@ -114,8 +116,13 @@ class Sweep:
         self._num_jobs = num_jobs
         self._started = 0
 
-    def __call__(self, cfg: "DictConfig") -> float | None:
-        """Run one job; its objective, or ``None`` when it failed."""
+    def __call__(self, cfg: "DictConfig", build: "Callable[[DictConfig], Run] | None" = None) -> float | None:
+        """Run one job; its objective, or ``None`` when it failed.
+
+        Args:
+            cfg: the composed config.
+            build: makes the run; see ``run_job``.
+        """
         from hydra.core.hydra_config import HydraConfig
 
         from fulgurite.job import run_job
@@ -129,7 +136,7 @@ class Sweep:
         try:
             if str(HydraConfig.get().launcher._target_).endswith(".BasicLauncher"):
                 refuse_many_devices(cfg)
-            result = run_job(cfg, overrides)
+            result = run_job(cfg, overrides, build)
         except (Exception, SystemExit) as error:
             if is_interrupt(error):
                 raise KeyboardInterrupt from error

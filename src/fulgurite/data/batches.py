@@ -79,6 +79,8 @@ class BatchLoader:
         self.epoch = 0
         self.consumed = 0
         self._resume_at = 0
+        self._drawn: tuple[Tensor | None, ...] = ()
+        self._drawn_for: tuple[int, int] | None = None
         self._generator = torch.Generator(device=x.device)
         self._check_batches()
 
@@ -156,11 +158,30 @@ class BatchLoader:
             if self.world_size > 1:
                 index = index.tensor_split(self.world_size)[self.rank]
             x, y = self.x.index_select(0, index), self.y.index_select(0, index)
-        x = x.view(-1, *self.sample_shape)
-        if self.augment:
-            self._generator.manual_seed(derive_seed(self.seed, Stream.AUGMENTATION, self.epoch, number))
-            x = self.augment(x, Draws(self._generator, global_size, self.rank, self.world_size))
+        x = self.augmented(x.view(-1, *self.sample_shape), number, global_size)
         return self.encode(x), y
+
+    def augmented(self, x: Tensor, number: int, global_size: int) -> Tensor:
+        """This rank's raw samples of batch ``number`` of the epoch, augmented."""
+        if self.augment is None:
+            return x
+        self._generator.manual_seed(derive_seed(self.seed, Stream.AUGMENTATION, self.epoch, number))
+        return self.augment(x, Draws(self._generator, global_size, self.rank, self.world_size))
+
+    def next_rows(self, number: int) -> list[Tensor | None]:
+        """Rows of the next global batches of the epoch, which are not consumed by this; ``None`` for all rows."""
+        rows = []
+        for position in range(self.consumed, self.consumed + number):
+            one_pass, inside = divmod(position, self._batches_per_pass)
+            if (self.epoch, one_pass) != self._drawn_for:
+                self._drawn, self._drawn_for = self._batches(one_pass), (self.epoch, one_pass)
+            rows.append(self._drawn[inside])
+        return rows
+
+    def skip(self, number: int) -> None:
+        """Count batches as consumed that somebody else has gathered; an iteration goes on after them."""
+        self.consumed += number
+        self._resume_at = self.consumed
 
     def state_dict(self) -> dict[str, Any]:
         """Epoch, number of batches consumed in it, and of how many."""

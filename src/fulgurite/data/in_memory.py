@@ -39,6 +39,9 @@ class InMemoryData(pl.LightningDataModule):
         train_subset: keep this many training samples only, the first of the shuffled part.
     """
 
+    # Arguments that have no part in what is loaded.
+    after_loading = ("batch_size", "eval_batch_size", "seed", "augmentation", "drop_last", "passes_per_epoch")
+
     def __init__(
         self,
         spec: Mapping[str, Any],
@@ -93,6 +96,10 @@ class InMemoryData(pl.LightningDataModule):
             }
         if stage == "test" and "test" not in self._parts:
             self._parts["test"] = self._place("test", self.load_test())
+
+    def share_parts(self, parts: dict[str, Part]) -> None:
+        """Use parts that another of this kind has loaded or will load; both hold the same tensors."""
+        self._parts = parts
 
     def part(self, name: str) -> Part:
         """The ``train``, ``val`` or ``test`` part, after ``setup``."""

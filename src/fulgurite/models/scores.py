@@ -15,6 +15,8 @@ from torchmetrics.classification import MulticlassAccuracy
 from fulgurite.spec import DataSpec
 
 _BATCHES_PER_UPDATE = 256
+# A fused sweep hands over many batches as one.
+_SAMPLES_PER_UPDATE = 65_536
 
 
 def mae_noise_floor(noise_std: float) -> float:
@@ -39,11 +41,13 @@ class Scores(nn.Module):
         self.metrics = MetricCollection(_metrics(spec))
         self.noise_std = spec.noise_std
         self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._num_pending = 0
 
     def collect(self, loss: Tensor, output: Tensor, target: Tensor) -> None:
         """Keep a batch: its mean loss (scalar), outputs (B x C) and targets (B or B x C)."""
         self._pending.append((loss.detach(), output.detach(), target))
-        if len(self._pending) >= _BATCHES_PER_UPDATE:
+        self._num_pending += len(target)
+        if len(self._pending) >= _BATCHES_PER_UPDATE or self._num_pending >= _SAMPLES_PER_UPDATE:
             self._update()
 
     def compute(self) -> dict[str, Any]:
@@ -58,6 +62,7 @@ class Scores(nn.Module):
     def reset(self) -> None:
         """Forget everything collected."""
         self._pending.clear()
+        self._num_pending = 0
         self.loss_sum.reset()
         self.num_samples.reset()
         self.metrics.reset()
@@ -67,6 +72,7 @@ class Scores(nn.Module):
             return
         losses, outputs, targets = zip(*self._pending, strict=True)
         self._pending.clear()
+        self._num_pending = 0
         sizes = torch.tensor([float(len(target)) for target in targets], device=losses[0].device)
         self.loss_sum.update(torch.stack(losses).float() * sizes)
         self.num_samples.update(sizes)

@@ -47,6 +47,9 @@ class Supervised(pl.LightningModule):
         seed: set by ``build.py``; with the step number it seeds what is random in a step, such as dropout.
     """
 
+    # Attributes that no training step computes with; members of a fused sweep may differ in them.
+    not_in_step = ("seed", "make_optimizer", "make_scheduler")
+
     def __init__(self, spec: Mapping[str, Any], loss: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.spec = DataSpec(**spec)
@@ -114,10 +117,18 @@ class Supervised(pl.LightningModule):
         accumulated = self.trainer.accumulate_grad_batches
         # With gradients accumulated over k batches, Lightning hands out a k-th of each loss.
         outputs = {**outputs, "loss": outputs["loss"] * accumulated} if accumulated > 1 else outputs
-        self._collect(outputs, batch, self.train_scores)
+        self.collect_training(outputs["loss"], outputs["output"], batch[1])
+        self.log_step(outputs["loss"])
+
+    def collect_training(self, loss: Tensor, output: Tensor, target: Tensor) -> None:
+        """Collect training samples: their mean loss, outputs (B x C) and targets (B or B x C)."""
+        self.train_scores.collect(loss, output, target)
+
+    def log_step(self, loss: Tensor) -> None:
+        """Log the loss of the step just made, and the learning rate of the next, when it is time."""
         # Counted over the run, not the epoch: an epoch may be shorter.
         if (self.trainer.fit_loop.total_batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            values = {"train/loss_step": outputs["loss"].item(), "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+            values = {"train/loss_step": loss.item(), "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
             for logger in self.loggers:
                 logger.log_metrics(values, step=self.trainer.global_step)
 

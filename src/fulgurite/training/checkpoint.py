@@ -26,7 +26,7 @@ class VerifiedCheckpointIO(TorchCheckpointIO):
         partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with partial.open("wb") as file:
-                torch.save(checkpoint, file)
+                torch.save(_own_memory(checkpoint), file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path)
@@ -42,6 +42,18 @@ class VerifiedCheckpointIO(TorchCheckpointIO):
             RunFolderError: when the file is absent or damaged.
         """
         return load_checkpoint(Path(path))
+
+
+def _own_memory(value: Any) -> Any:
+    """``value``, with tensors that are parts of larger ones copied: a file would hold the larger ones whole."""
+    if isinstance(value, torch.Tensor):
+        is_part = value.untyped_storage().nbytes() > value.numel() * value.element_size()
+        return value.detach().clone() if is_part else value
+    if isinstance(value, dict):
+        return type(value)((key, _own_memory(each)) for key, each in value.items())
+    if type(value) in (list, tuple):
+        return type(value)(_own_memory(each) for each in value)
+    return value
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -23,11 +23,11 @@ from pytorch_lightning.utilities import GradClipAlgorithmType
 from fulgurite.training.loop_scope import find_hooks, is_covered
 
 
-def use_fast_loop(trainer: pl.Trainer) -> None:
-    """Give ``trainer`` the fast loop, before ``fit``."""
+def use_epoch_loop(trainer: pl.Trainer, make: "type[FastEpochLoop]") -> None:
+    """Give ``trainer`` an epoch loop of ours, before ``fit``."""
     outer, inner = trainer.fit_loop, trainer.fit_loop.epoch_loop
     trainer.fit_loop = ResumingFitLoop(trainer, outer.min_epochs, outer.max_epochs)
-    trainer.fit_loop.epoch_loop = FastEpochLoop(trainer, inner.min_steps, inner.max_steps)
+    trainer.fit_loop.epoch_loop = make(trainer, inner.min_steps, inner.max_steps)
 
 
 class ResumingFitLoop(_FitLoop):
@@ -124,14 +124,18 @@ class FastEpochLoop(_TrainingEpochLoop):
         return result
 
     def _schedule(self, batch_idx: int) -> None:
-        """Step the schedules; those that look at a metric wait for ``on_advance_end``."""
+        """Step the schedules of steps and, after the last batch, those of epochs."""
+        self._step_schedulers(batch_idx)
+        if self._num_ready_batches_reached():
+            self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+
+    def _step_schedulers(self, batch_idx: int) -> None:
+        """Step the schedules of steps; those that look at a metric wait for ``on_advance_end``."""
         for config in self._step_schedules:
             if not config.reduce_on_plateau and (batch_idx + 1) % config.frequency == 0:
                 self.scheduler_progress.increment_ready()
                 config.scheduler.step()
                 self.scheduler_progress.increment_completed()
-        if self._num_ready_batches_reached():
-            self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
 
     def _start_log(self, batch: Any) -> None:
         """What the logger connector does as a batch starts."""

@@ -14,7 +14,7 @@ from fulgurite.data.draws import Draws
 from fulgurite.data.in_memory import InMemoryData, Part
 from fulgurite.errors import ConfigError
 from fulgurite.models.mlp import MLP
-from fulgurite.training.loop import use_fast_loop
+from fulgurite.training.loop import FastEpochLoop, use_epoch_loop
 
 # pytorch_lightning's own use of torch's pytree.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
@@ -223,7 +223,7 @@ def fit(record: Record, *, fast: bool, checkpoint: Path | None = None, **options
         **({"max_epochs": 2, "num_sanity_val_steps": 1} | options),
     )
     if fast:
-        use_fast_loop(trainer)
+        use_epoch_loop(trainer, FastEpochLoop)
     data = Numbers(SPEC, batch_size=8, eval_batch_size=3, seed=7)
     trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     return model

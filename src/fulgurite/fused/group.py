@@ -1,0 +1,162 @@
+"""Members whose steps are one program: their stacked tensors, their batches, their optimiser."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning.utilities import GradClipAlgorithmType
+from torch import Tensor
+
+from fulgurite.fused.loop import FusedEpochLoop
+from fulgurite.fused.optimizers import stack_optimizers
+from fulgurite.fused.program import Dropout, Program
+from fulgurite.fused.signature import lifted
+from fulgurite.fused.stack import Stack
+from fulgurite.randomness import Stream, derive_seed
+
+# Of each step: losses N, outputs N x B x C, targets N x B or N x B x C.
+Results = tuple[Tensor, Tensor, Tensor]
+
+
+class Group:
+    """K members of one signature.
+
+    Args:
+        loops: their epoch loops, each waiting for steps.
+
+    Raises:
+        UnfusableError: when their step cannot be batched; the members are as they were.
+    """
+
+    def __init__(self, loops: Sequence[FusedEpochLoop]) -> None:
+        self.loops = list(loops)
+        self.ended = [False] * len(loops)
+        models = [loop.model for loop in loops]
+        for model in models:
+            model.train()
+        self._lifted = lifted(models)
+        self._stack = Stack(models)
+        self._optimizer = stack_optimizers([loop.optimizer for loop in loops], self._stack)
+        self._programs: dict[Any, Program] = {}
+        self._generator = torch.Generator(device=loops[0].loader.x.device)
+        self._clip = self._clip_values()
+        batches = Batches(self.loops, 1)
+        self._program(batches[0], batches.shared)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.loops[0].loader.x.device
+
+    @property
+    def waiting(self) -> list[int]:
+        """Numbers of the members that have not ended."""
+        return [number for number, ended in enumerate(self.ended) if not ended]
+
+    def run(self, number: int) -> dict[int, Results]:
+        """Make the next steps of all members that have not ended; their results by the number of the member."""
+        first = self.waiting[0]
+        # Rows of members that have ended go on with another's batches and rates; nobody looks at them.
+        stand_in = [first if ended else own for own, ended in enumerate(self.ended)]
+        batches = Batches([self.loops[own] for own in stand_in], number)
+        rates = {
+            own: self.loops[own].take_rates(lambda own=own: self._optimizer.rates(own), number) for own in self.waiting
+        }
+        losses, outputs, targets = [], [], []
+        for step in range(number):
+            batch = batches[step]
+            program = self._program(batch, batches.shared)
+            out = program(batch, self._masks(program.dropouts, stand_in, step))
+            self._optimizer.step(self._clipped(out.gradients), [rates[own][step] for own in stand_in])
+            losses.append(out.losses)
+            outputs.append(out.extra["output"])
+            targets.append(batch[1])
+        for own in self.waiting:
+            self.loops[own].loader.skip(number)
+            # Else the schedule warns that it was stepped first.
+            self.loops[own].optimizer._opt_called = True  # type: ignore[attr-defined]
+        all_losses, all_outputs, all_targets = torch.stack(losses), torch.stack(outputs), torch.stack(targets)
+        return {
+            own: (
+                all_losses[:, own],
+                all_outputs[:, own],
+                all_targets if batches.shared else all_targets[:, own],
+            )
+            for own in self.waiting
+        }
+
+    def _program(self, batch: tuple[Tensor, Tensor], shared: bool) -> Program:
+        key = (shared, batch[0].shape, batch[1].shape)
+        if key not in self._programs:
+            model = self.loops[self.waiting[0]].model
+            self._programs[key] = Program(model, self._stack, self._lifted, batch, shared=shared)
+        return self._programs[key]
+
+    def _masks(self, dropouts: Sequence[Dropout], stand_in: Sequence[int], step: int) -> list[Tensor]:
+        """What the members' solo runs would multiply with in the step after ``step`` others, K x S for each dropout."""
+        masks = [torch.ones(len(self.loops), *each.shape, dtype=each.dtype, device=self._device) for each in dropouts]
+        for row, own in enumerate(stand_in if dropouts else ()):
+            loop = self.loops[own]
+            # As ``Supervised.on_train_batch_start`` seeds it.
+            self._generator.manual_seed(derive_seed(loop.model.seed, Stream.STEP, loop.global_step + step, 0))
+            for mask, dropout in zip(masks, dropouts, strict=True):
+                if (p := dropout.probabilities[own]) > 0:
+                    mask[row].bernoulli_(1 - p, generator=self._generator).div_(1 - p)
+        return masks
+
+    def _clip_values(self) -> Tensor | None:
+        values = [loop.trainer.gradient_clip_val for loop in self.loops]
+        if values[0] is None:
+            return None
+        first = next(iter(self._stack.parameters.values()))
+        return torch.tensor(values, dtype=first.dtype, device=first.device)
+
+    def _clipped(self, gradients: list[Tensor]) -> list[Tensor]:
+        """Clip each member's gradients as torch's ``clip_grad_norm_`` and ``clip_grad_value_`` do."""
+        if self._clip is None:
+            return gradients
+        clip = [self._clip.view(-1, *[1] * (each.dim() - 1)) for each in gradients]
+        if self.loops[0].trainer.gradient_clip_algorithm == GradClipAlgorithmType.VALUE:
+            return [each.clamp(-limit, limit) for each, limit in zip(gradients, clip, strict=True)]
+        norms = torch.stack([each.flatten(1).norm(dim=1) for each in gradients]).norm(dim=0)
+        scale = (self._clip / (norms + 1e-6)).clamp(max=1.0)
+        return [each * scale.view(-1, *[1] * (each.dim() - 1)) for each in gradients]
+
+
+class Batches:
+    """The next batches of K loaders: (x, y), each K x B x ..., or B x ... when ``shared``.
+
+    Args:
+        loops: the members.
+        number: how many batches.
+
+    Attributes:
+        shared: all members see the same ones.
+    """
+
+    def __init__(self, loops: Sequence[FusedEpochLoop], number: int) -> None:
+        self._loaders = [loop.loader for loop in loops]
+        first = self._loaders[0]
+        self._rows = [loader.next_rows(number) for loader in self._loaders]
+        self._start = [loader.consumed for loader in self._loaders]
+        self._is_same_data = all(each.x.data_ptr() == first.x.data_ptr() for each in self._loaders)
+        same_order = not first.shuffle or len({(each.seed, each.epoch, each.consumed) for each in self._loaders}) == 1
+        self.shared = self._is_same_data and same_order and first.augment is None
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        first, size = self._loaders[0], len(self._loaders)
+        if self.shared:
+            return first._gather(self._rows[0][step], self._start[0] + step)
+        if not self._is_same_data or self._rows[0][step] is None:
+            pairs = [
+                loader._gather(rows[step], start + step)
+                for loader, rows, start in zip(self._loaders, self._rows, self._start, strict=True)
+            ]
+            return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
+        rows = torch.cat([each[step] for each in self._rows])  # type: ignore[misc]
+        x = first.x.index_select(0, rows).view(-1, *first.sample_shape)
+        if first.augment is not None:
+            parts = zip(self._loaders, x.chunk(size), self._start, strict=True)
+            x = torch.cat([loader.augmented(part, start + step, len(part)) for loader, part, start in parts])
+        y = first.y.index_select(0, rows)
+        x = first.encode(x)
+        return x.view(size, -1, *x.shape[1:]), y.view(size, -1, *y.shape[1:])

@@ -1,0 +1,103 @@
+"""A job in a thread of its own, of which only one runs at a time.
+
+A member of a fused sweep is its solo run, line for line: its own Trainer, callbacks, loggers and files. Only where it
+would compute training steps it asks for them, and waits until all the others have come as far; then the steps of all
+are computed as one. Threads are used as coroutines here: control is handed over explicitly, nothing runs in parallel.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class Member(threading.Thread):
+    """A job that can be resumed, and pauses whenever it asks for something.
+
+    The generators of torch, numpy and Python are each member's own: what it draws does not depend on the others.
+
+    Args:
+        job: called in the thread.
+        name: for messages.
+
+    Attributes:
+        request: what it waits for; ``None`` once it has ended.
+        error: what the job raised.
+    """
+
+    def __init__(self, job: Callable[[], Any], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.request: Any = None
+        self.error: BaseException | None = None
+        self._job = job
+        self._answer: Any = None
+        self._go = threading.Semaphore(0)
+        self._paused = threading.Semaphore(0)
+        self._generators = _get_generators()
+
+    def resume(self, answer: Any = None) -> None:
+        """Let it go on, with ``answer`` to its request, until it asks again or ends. An exception is raised in it.
+
+        Raises:
+            KeyboardInterrupt: when Ctrl-C was pressed meanwhile; the member is paused then.
+        """
+        self.request, self._answer = None, answer
+        outside = _get_generators()
+        _set_generators(self._generators)
+        if self.ident is None:
+            self.start()
+        else:
+            self._go.release()
+        interrupt = self._wait()
+        self._generators = _get_generators()
+        _set_generators(outside)
+        if interrupt is not None:
+            raise interrupt
+
+    def ask(self, request: Any) -> Any:
+        """Pause until there is an answer; called in the member's own thread."""
+        self.request = request
+        self._paused.release()
+        self._go.acquire()
+        answer, self._answer = self._answer, None
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def run(self) -> None:
+        """Run the job."""
+        try:
+            self._job()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._paused.release()
+
+    def _wait(self) -> KeyboardInterrupt | None:
+        """Wait until the member pauses, Ctrl-C or not: two threads must never run at once."""
+        interrupt = None
+        while True:
+            try:
+                self._paused.acquire()
+                return interrupt
+            except KeyboardInterrupt as error:
+                interrupt = error
+
+
+def current_member() -> Member | None:
+    """The member in whose thread this is called; ``None`` in an ordinary run."""
+    thread = threading.current_thread()
+    return thread if isinstance(thread, Member) else None
+
+
+def _get_generators() -> tuple[Any, ...]:
+    return torch.default_generator.get_state(), np.random.get_state(), random.getstate()
+
+
+def _set_generators(states: tuple[Any, ...]) -> None:
+    torch.default_generator.set_state(states[0])
+    np.random.set_state(states[1])
+    random.setstate(states[2])

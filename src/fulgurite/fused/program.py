@@ -1,0 +1,176 @@
+"""The training step of K models as one traced program: batches in, gradients and outputs out.
+
+``vmap`` over the members' own ``training_step``, ordinary autograd over the stacked parameters, traced once into a
+graph of tensor operations: after that a step costs no Python of the model's, nor vmap's, nor autograd's.
+Shapes: K members, B batch, S the shape of one parameter.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from fulgurite.fused.rules import Rules
+from fulgurite.fused.stack import Stack
+
+
+class UnfusableError(Exception):
+    """Why a step cannot be batched over members, in words for the user."""
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """One dropout of the step: what one member's mask is like, and each member's probability."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    probabilities: tuple[float, ...]
+
+
+class StepOutput(NamedTuple):
+    """Of one step: gradients in the order of the stack's parameters (K x S), losses (K), other tensors (K x ...)."""
+
+    gradients: list[Tensor]
+    losses: Tensor
+    extra: dict[str, Tensor]
+
+
+class Program:
+    """The step of K members, for batches of one shape.
+
+    Args:
+        model: one of the members; its ``training_step`` is traced. Its own tensors are not touched.
+        stack: the members' tensors.
+        lifted: attributes that differ between members, (module's name, attribute) to a tensor of K.
+        batch: an example (x, y), each K x B x ..., or B x ... when ``shared``.
+        shared: all members see the same batch.
+
+    Attributes:
+        dropouts: the masks that a call needs, in order.
+
+    Raises:
+        UnfusableError: with the reason.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        stack: Stack,
+        lifted: Mapping[tuple[str, str], Tensor],
+        batch: Sequence[Tensor],
+        *,
+        shared: bool,
+    ) -> None:
+        self._model = model
+        self._stack = stack
+        self._lifted = list(lifted.values())
+        self._lifted_names = list(lifted)
+        self._batch_dim = None if shared else 0
+        self._extra: list[str] = []
+        self.dropouts: list[Dropout] = []
+        self._inputs = [*stack.parameters.values(), *stack.constants.values(), *self._lifted]
+        try:
+            self._graph = self._trace(batch)
+        except (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError, IndexError) as error:
+            raise UnfusableError(_reason(error)) from error
+
+    def __call__(self, batch: Sequence[Tensor], masks: Sequence[Tensor]) -> StepOutput:
+        """Run one step; batch norm's statistics are updated in place."""
+        with torch.no_grad():
+            out = self._graph(*self._inputs, *batch, *masks)
+        number = len(self._stack.parameters)
+        return StepOutput(out[:number], out[number], dict(zip(self._extra, out[number + 1 :], strict=True)))
+
+    def _trace(self, batch: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
+        # On clones: a trace runs the step, and would update the running statistics of batch norm.
+        inputs = [each.clone() for each in self._inputs]
+        # Once without masks, to find out which are needed.
+        self._run([*inputs, *batch], _notes_into(self.dropouts, len(self._stack)))
+        masks = [batch[0].new_ones((len(self._stack), *each.shape), dtype=each.dtype) for each in self.dropouts]
+        return make_fx(lambda *flat: self._run(flat))(*inputs, *batch, *masks)
+
+    def _run(self, flat: Sequence[Tensor], drop: Callable[[Tensor, Any], Tensor] | None = None) -> list[Tensor]:
+        """The step itself: what is traced."""
+        names, constants = list(self._stack.parameters), list(self._stack.constants)
+        parts = _split(flat, len(names), len(constants), len(self._lifted), 2)
+        trained = [each.detach().requires_grad_() for each in parts[0]]
+
+        def step_of_one(trained: Any, constant: Any, lifted: Any, batch: Any, masks: Any) -> tuple[Any, Any]:
+            waiting = iter(masks)
+            tensors = dict(zip([*names, *constants], [*trained, *constant], strict=True))
+            with Rules(drop or (lambda x, p: x * next(waiting))), _attributes(self._model, self._lifted_names, lifted):
+                out = functional_call(_Step(self._model), {f"model.{k}": v for k, v in tensors.items()}, tuple(batch))
+            if isinstance(out, Mapping):
+                return out["loss"], {name: value for name, value in out.items() if name != "loss"}
+            return out, {}
+
+        step = vmap(step_of_one, in_dims=(0, 0, 0, self._batch_dim, 0), randomness="error")
+        losses, extra = step(trained, *parts[1:])
+        gradients = torch.autograd.grad(losses.sum(), trained)
+        self._extra = list(extra)
+        rest = [losses.detach(), *(each.detach() for each in extra.values())]
+        return [_laid_out_like(*pair) for pair in zip(gradients, trained, strict=True)] + rest
+
+
+class _Step(nn.Module):
+    """A model whose call is its training step."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor, y: Tensor) -> Any:
+        return self.model.training_step((x, y), 0)
+
+
+def _notes_into(dropouts: list[Dropout], size: int) -> Callable[[Tensor, Any], Tensor]:
+    def note(x: Tensor, p: Any) -> Tensor:
+        p = torch._C._functorch.get_unwrapped(p).tolist() if torch.is_tensor(p) else [float(p)] * size
+        dropouts.append(Dropout(tuple(x.shape), x.dtype, tuple(p)))
+        return x
+
+    return note
+
+
+def _split(flat: Sequence[Tensor], *sizes: int) -> list[list[Tensor]]:
+    """Parts of the given sizes, and what is left."""
+    waiting = iter(flat)
+    return [[next(waiting) for _ in range(size)] for size in sizes] + [list(waiting)]
+
+
+def _laid_out_like(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """With the strides of the parameter: a fused optimiser misreads others in silence."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter, requires_grad=False).copy_(gradient)
+
+
+@contextmanager
+def _attributes(model: nn.Module, names: Sequence[tuple[str, str]], values: Sequence[Any]) -> Iterator[None]:
+    """Set attributes of submodules while the context lasts."""
+    owners = [(model.get_submodule(module), attribute) for module, attribute in names]
+    before = [vars(module)[attribute] for module, attribute in owners]
+    try:
+        for (module, attribute), value in zip(owners, values, strict=True):
+            vars(module)[attribute] = value
+        yield
+    finally:
+        for (module, attribute), value in zip(owners, before, strict=True):
+            vars(module)[attribute] = value
+
+
+def _reason(error: Exception) -> str:
+    """What stood in the way, in the words of whoever wrote the step."""
+    text = str(error).strip()
+    if ".item()" in text:
+        return "its training step calls .item(), or branches on a tensor's value"
+    if "randomness" in text:
+        return "its training step draws random numbers other than dropout's"
+    if "unused" in text.lower() or "not have been used" in text:
+        return "some of its parameters do not reach the loss"
+    return f"its training step cannot be batched: {text.splitlines()[0] if text else type(error).__name__}"

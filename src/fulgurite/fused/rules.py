@@ -1,0 +1,129 @@
+"""How operations that ``vmap`` does badly, or not at all, are done for K members at once.
+
+``Rules`` is a function mode: while it is active, calls from inside an unchanged model are replaced. Each rule is an
+``autograd.Function`` whose ``vmap`` is ours; vmap is outermost, ordinary autograd runs below it on the stacked tensors.
+Shapes: K members, B batch, I inputs, O outputs.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from fulgurite.fused.recurrent import KINDS, run_recurrent
+
+
+class Rules(TorchFunctionMode):
+    """Replaces calls on members' tensors.
+
+    Args:
+        drop: called for each dropout with the tensor (a member's view of it) and the probability; gives the result.
+    """
+
+    def __init__(self, drop: Callable[[Tensor, Any], Tensor]) -> None:
+        super().__init__()
+        self._drop = drop
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        """Replace ``func`` when there is a rule for it and its tensors are batched."""
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if func is nn.functional.linear and _is_batched(args[1]):
+            return _linear(*args, **kwargs)
+        if name in _DROPOUTS:
+            return self._dropout(func, *args, **kwargs)
+        if name in KINDS and isinstance(args[2], list | tuple) and _is_batched(args[2][0]):
+            return run_recurrent(name, self._drop, *args, **kwargs)
+        if func is nn.functional.cross_entropy and torch.is_tensor(kwargs.get("label_smoothing")):
+            return _smoothed_cross_entropy(*args, **kwargs)
+        return func(*args, **kwargs)
+
+    def _dropout(
+        self, func: Any, x: Tensor, p: Any = 0.5, training: bool = True, inplace: bool = False
+    ) -> Tensor:
+        if not training:
+            return x
+        if func not in _PLAIN_DROPOUTS:
+            raise NotImplementedError(f"{func.__name__} draws whole channels, for which there is no fused form yet")
+        return self._drop(x, p)
+
+
+_PLAIN_DROPOUTS = (nn.functional.dropout,)
+_DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+
+
+def _is_batched(x: Any) -> bool:
+    return torch.is_tensor(x) and torch._C._functorch.is_batchedtensor(x)
+
+
+def stacked(x: Tensor, dim: int | None, size: int) -> Tensor:
+    """``x`` with the members in front; expanded, without a copy, when all of them share it."""
+    return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return _Linear.apply(x, weight, bias)
+
+
+class _Linear(torch.autograd.Function):
+    """``nn.functional.linear`` of one member; only ever run under ``vmap``."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Never reached."""
+        raise NotImplementedError
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Nothing to keep: gradients are those of ``_BatchedLinear``."""
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, int]:
+        """K layers as one batched product."""
+        size = info.batch_size
+        weight = stacked(weight, in_dims[1], size)
+        x = stacked(x, in_dims[0], size)
+        out = _BatchedLinear.apply(
+            x.reshape(size, -1, x.shape[-1]), weight, None if bias is None else stacked(bias, in_dims[2], size)
+        )
+        return out.view(*x.shape[:-1], weight.shape[1]), 0
+
+
+class _BatchedLinear(torch.autograd.Function):
+    """K linear layers: x K x B x I, weight K x O x I, bias K x O or ``None``, output K x B x O.
+
+    Its own gradient, because vmap's come out transposed, and a fused optimiser misreads those in silence.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """One batched product."""
+        ctx.save_for_backward(x, weight)
+        ctx.has_bias = bias is not None
+        if bias is None:
+            return torch.bmm(x, weight.transpose(1, 2))
+        return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients in the layout of the parameters."""
+        x, weight = ctx.saved_tensors
+        grad = grad.contiguous()
+        return (
+            torch.bmm(grad, weight) if ctx.needs_input_grad[0] else None,
+            torch.bmm(grad.transpose(1, 2), x) if ctx.needs_input_grad[1] else None,
+            grad.sum(1) if ctx.has_bias else None,
+        )
+
+
+def _smoothed_cross_entropy(
+    output: Tensor, target: Tensor, *, label_smoothing: Tensor, weight: Tensor | None = None, **options: Any
+) -> Tensor:
+    """Cross entropy whose label smoothing is a tensor: (1 - s) times the usual one plus s times that of even odds."""
+    if weight is not None or options.get("reduction", "mean") != "mean" or target.is_floating_point():
+        raise NotImplementedError("label smoothing that differs between members needs the plain mean cross entropy")
+    usual = nn.functional.cross_entropy(output, target)
+    even = -output.log_softmax(1).mean()
+    return (1 - label_smoothing) * usual + label_smoothing * even

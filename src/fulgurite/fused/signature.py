@@ -1,0 +1,108 @@
+"""What must be equal for jobs to be computed as one program, and what may differ between them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from fulgurite.fused.loop import FusedEpochLoop
+
+# Attributes that Lightning and torch keep on modules, none of which a training step computes with.
+_BOOKKEEPING = frozenset({*vars(nn.Module()), "prepare_data_per_node", "allow_zero_length_dataloader_with_multiple_devices"})
+
+
+def signature(loop: FusedEpochLoop) -> tuple[Any, ...]:
+    """Equal for loops whose steps can be one program; compare with ``==``."""
+    return (*_model(loop.model), *_optimizer(loop), *_batches(loop))
+
+
+def lifted(models: Sequence[nn.Module]) -> dict[tuple[str, str], Tensor]:
+    """Numbers that differ between models of one signature: (module's name, attribute) to their values, a tensor of K."""
+    values = [_numbers(model) for model in models]
+    device = next(models[0].parameters()).device
+    dtype = next(models[0].parameters()).dtype
+    return {
+        where: torch.tensor([each[where] for each in values], dtype=dtype, device=device)
+        for where in values[0]
+        if len({each[where] for each in values}) > 1
+    }
+
+
+def _model(model: nn.Module) -> list[Any]:
+    described: list[Any] = []
+    for name, module in model.named_modules():
+        described.append((name, type(module)))
+        if isinstance(module, Metric):
+            continue
+        described += [
+            (name, key, value if not _is_number(value) else float) for key, value in _attributes(model, module)
+        ]
+    described += [(name, each.shape, each.dtype, each.requires_grad) for name, each in model.named_parameters()]
+    described += [(name, each.shape, each.dtype) for name, each in model.named_buffers()]
+    return described
+
+
+def _numbers(model: nn.Module) -> dict[tuple[str, str], float]:
+    return {
+        (name, key): value
+        for name, module in model.named_modules()
+        if not isinstance(module, Metric)
+        for key, value in _attributes(model, module)
+        if _is_number(value)
+    }
+
+
+def _attributes(model: nn.Module, module: nn.Module) -> list[tuple[str, Any]]:
+    """Attributes of a module that a step may compute with."""
+    left_out = getattr(model, "not_in_step", ()) if module is model else ()
+    return [
+        (key, value)
+        for key, value in vars(module).items()
+        if key not in _BOOKKEEPING and key not in left_out and not _is_lightning_own(module, key)
+    ]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float)
+
+
+def _is_lightning_own(module: nn.Module, key: str) -> bool:
+    import pytorch_lightning as pl
+
+    return isinstance(module, pl.LightningModule) and (key.startswith("_") or key in ("example_input_array",))
+
+
+def _optimizer(loop: FusedEpochLoop) -> list[Any]:
+    described: list[Any] = [type(loop.optimizer), len(loop.optimizer.param_groups)]
+    for group in loop.optimizer.param_groups:
+        described.append(len(group["params"]))
+        for key, value in group.items():
+            if key == "params":
+                continue
+            # Whether there is momentum at all decides which state is kept.
+            described.append((key, bool(value) if key == "momentum" else _kind(value)))
+    return described
+
+
+def _kind(value: Any) -> Any:
+    """A type for what may differ; the value itself for what may not."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    return float if isinstance(value, int | float) else type(value)
+
+
+def _batches(loop: FusedEpochLoop) -> list[Any]:
+    trainer, loader = loop.trainer, loop.loader
+    return [
+        loader.batch_size,
+        loader.sample_shape,
+        loader.x.dtype,
+        loader.x.device,
+        loader.drop_last,
+        len(loader.x),
+        type(trainer.precision_plugin),
+        trainer.gradient_clip_val is None,
+        trainer.gradient_clip_algorithm,
+    ]

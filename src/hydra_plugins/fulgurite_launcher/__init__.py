@@ -1,0 +1,1 @@
+"""Hydra's launcher of fused sweeps."""

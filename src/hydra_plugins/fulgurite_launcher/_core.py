@@ -1,0 +1,59 @@
+"""From the overrides of a sweep's jobs to jobs that train together."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from fulgurite.build import build
+from fulgurite.fused.loop import FusedEpochLoop
+from fulgurite.fused.plan import groups
+from fulgurite.fused.run import run_together
+from fulgurite.config import describe
+
+if TYPE_CHECKING:
+    from hydra_plugins.fulgurite_launcher.fused import FusedLauncher
+
+
+def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+    """Compose all jobs, then run them group by group."""
+    setup_globals()
+    configure_log(launcher.config.hydra.hydra_logging, launcher.config.hydra.verbose)
+    Path(str(launcher.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    configs = [_compose(launcher, overrides, initial_job_idx + own) for own, overrides in enumerate(job_overrides)]
+    returns: dict[int, JobReturn] = {}
+    loaded: dict = {}
+
+    def start(own: int) -> None:
+        returns[own] = run_job(
+            hydra_context=launcher.hydra_context,
+            task_function=lambda cfg: launcher.task_function(_frozen(cfg), partial(build, epoch_loop=FusedEpochLoop, loaded=loaded)),
+            config=configs[own],
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+
+    for members in groups(configs, launcher.max_members):
+        jobs: dict[str, Callable[[], None]] = {}
+        for own in members:
+            jobs[f"{own + initial_job_idx}"] = partial(start, own)
+        run_together(jobs, lambda line: print(line, flush=True))
+    return [returns[own] for own in range(len(job_overrides))]
+
+
+def _compose(launcher: "FusedLauncher", overrides: Sequence[str], number: int) -> DictConfig:
+    config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, list(overrides))
+    with open_dict(config):
+        config.hydra.job.id = number
+        config.hydra.job.num = number
+    return config
+
+
+def _frozen(cfg: DictConfig) -> DictConfig:
+    """All interpolations resolved, because Hydra's own values change as jobs take turns; without lines of its own."""
+    OmegaConf.resolve(cfg)
+    cfg.callbacks.progress = None
+    return cfg

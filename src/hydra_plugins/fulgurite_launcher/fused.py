@@ -1,0 +1,35 @@
+"""The launcher that Hydra finds: thin, because Hydra imports it for a help text and for shell completion, too."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from hydra_plugins.fulgurite_launcher import config  # noqa: F401 (registers it)
+
+
+class FusedLauncher(Launcher):
+    """Trains the jobs of a sweep as one program, as far as they are alike.
+
+    Args:
+        max_members: jobs in one program at most.
+    """
+
+    def __init__(self, max_members: int) -> None:
+        self.max_members = max_members
+        self.config: Any = None
+        self.hydra_context: Any = None
+        self.task_function: Any = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra hands over."""
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs; their results in the order of ``job_overrides``."""
+        from hydra_plugins.fulgurite_launcher._core import launch
+
+        return launch(self, job_overrides, initial_job_idx)
