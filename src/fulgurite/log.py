@@ -39,24 +39,11 @@ _FOLDER: ContextVar[Path | None] = ContextVar("folder", default=None)
 
 
 @contextmanager
-def log_to(folder: Path) -> Iterator[None]:
-    """Write all messages into ``folder/train.log`` while the context lasts; warnings and errors to stderr as well.
-
-    Of several threads in such a context, each writes into its own folder; other threads' messages go to all of them.
-    """
+def quiet_libraries() -> Iterator[None]:
+    """Take what libraries say to the log alone, and drop their noise, while the context lasts."""
     root = logging.getLogger()
-    token = _FOLDER.set(folder)
-    to_file = logging.FileHandler(folder / LOG_NAME, encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    to_terminal = logging.StreamHandler(sys.stderr)
-    to_terminal.setLevel(logging.WARNING)
-    to_terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    to_terminal.addFilter(lambda record: not getattr(record, "only_in_file", False))
     before = root.level
     root.setLevel(logging.INFO)
-    for handler in (to_file, to_terminal):
-        handler.addFilter(lambda record: _FOLDER.get() in (None, folder))
-        root.addHandler(handler)
     for name in _CHATTY:
         chatty = logging.getLogger(name)
         chatty.handlers.clear()
@@ -67,8 +54,31 @@ def log_to(folder: Path) -> Iterator[None]:
                 warnings.filterwarnings("ignore", message=text)
             yield
     finally:
+        root.setLevel(before)
+
+
+@contextmanager
+def log_to(folder: Path) -> Iterator[None]:
+    """Write all messages into ``folder/train.log`` while the context lasts; warnings and errors to stderr as well.
+
+    Of several threads in such a context, each writes into its own folder; other threads' messages go to all of them.
+    """
+    root = logging.getLogger()
+    to_file = logging.FileHandler(folder / LOG_NAME, encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setLevel(logging.WARNING)
+    to_terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    to_terminal.addFilter(lambda record: not getattr(record, "only_in_file", False))
+    token = _FOLDER.set(folder)
+    for handler in (to_file, to_terminal):
+        handler.addFilter(lambda record: _FOLDER.get() in (None, folder))
+        root.addHandler(handler)
+    try:
+        with quiet_libraries():
+            yield
+    finally:
         root.removeHandler(to_file)
         root.removeHandler(to_terminal)
-        root.setLevel(before)
         _FOLDER.reset(token)
         to_file.close()

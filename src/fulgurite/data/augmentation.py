@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fulgurite.data.draws import Draws
+from fulgurite.data.draws import Draws, JointDraws
 from fulgurite.errors import ConfigError, check_number, is_number
 
 
@@ -48,7 +48,7 @@ class Affine:
         self.scale = _check_range(f"{self.key}.scale", scale)
         self.shear = check_number(f"{self.key}.shear", shear, low=0, high=89)
 
-    def __call__(self, images: Tensor, draws: Draws) -> Tensor:
+    def __call__(self, images: Tensor, draws: Draws | JointDraws) -> Tensor:
         """B x H x W to B x H x W."""
         height, width = images.shape[1:]
         size = torch.tensor([width, height], device=images.device)
@@ -88,7 +88,7 @@ class Elastic:
         self.alpha = check_number("augmentation.elastic.alpha", alpha, low=0)
         self.sigma = check_number("augmentation.elastic.sigma", sigma, above=0, high=100)
 
-    def __call__(self, images: Tensor, draws: Draws) -> Tensor:
+    def __call__(self, images: Tensor, draws: Draws | JointDraws) -> Tensor:
         """B x H x W to B x H x W."""
         height, width = images.shape[1:]
         noise = draws.uniform(-1, 1, 2, height, width)
@@ -120,7 +120,7 @@ class Erase:
         self.area = _check_range("augmentation.erase.area", area, high=1)
         self.aspect = check_number("augmentation.erase.aspect", aspect, above=0, high=1)
 
-    def __call__(self, images: Tensor, draws: Draws) -> Tensor:
+    def __call__(self, images: Tensor, draws: Draws | JointDraws) -> Tensor:
         """B x H x W to B x H x W."""
         height, width = images.shape[1:]
         chosen = draws.uniform(0, 1) < self.probability

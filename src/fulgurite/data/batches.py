@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fulgurite.data.draws import Draws
+from fulgurite.data.draws import Draws, JointDraws
 from fulgurite.errors import ConfigError
 from fulgurite.randomness import Stream, derive_seed
 
 Batch = tuple[Tensor, Tensor]
 Encode = Callable[[Tensor], Tensor]
-Augment = Callable[[Tensor, Draws], Tensor]
+Augment = Callable[[Tensor, Draws | JointDraws], Tensor]
 
 
 class BatchLoader:
@@ -163,10 +163,12 @@ class BatchLoader:
 
     def augmented(self, x: Tensor, number: int, global_size: int) -> Tensor:
         """This rank's raw samples of batch ``number`` of the epoch, augmented."""
-        if self.augment is None:
-            return x
+        return x if self.augment is None else self.augment(x, self.draws(number, global_size))
+
+    def draws(self, number: int, global_size: int) -> Draws:
+        """The random numbers for batch ``number`` of the epoch; good until they are asked for again."""
         self._generator.manual_seed(derive_seed(self.seed, Stream.AUGMENTATION, self.epoch, number))
-        return self.augment(x, Draws(self._generator, global_size, self.rank, self.world_size))
+        return Draws(self._generator, global_size, self.rank, self.world_size)
 
     def next_rows(self, number: int) -> list[Tensor | None]:
         """Rows of the next global batches of the epoch, which are not consumed by this; ``None`` for all rows."""

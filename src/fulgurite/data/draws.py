@@ -1,5 +1,6 @@
 """Random numbers for the augmentation of a batch, the same however the batch is cut over the ranks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -41,3 +42,22 @@ class Draws:
 
     def _mine(self, numbers: Tensor) -> Tensor:
         return numbers if self._world_size == 1 else numbers.tensor_split(self._world_size)[self._rank]
+
+
+class JointDraws:
+    """Random numbers for a batch that is several batches in a row, each with draws of its own.
+
+    Args:
+        parts: the draws of each.
+    """
+
+    def __init__(self, parts: Sequence[Draws]) -> None:
+        self._parts = parts
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        """See ``Draws.uniform``."""
+        return torch.cat([part.uniform(low, high, *shape) for part in self._parts])
+
+    def normal(self, *shape: int) -> Tensor:
+        """See ``Draws.normal``."""
+        return torch.cat([part.normal(*shape) for part in self._parts])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fulgurite.data.batches import Augment, BatchLoader
-from fulgurite.data.draws import Draws
+from fulgurite.data.draws import Draws, JointDraws
 from fulgurite.errors import ConfigError, DataError, check_bool, check_int
 from fulgurite.spec import DataSpec
 
@@ -114,7 +114,7 @@ class InMemoryData(pl.LightningDataModule):
         return self._loader(
             train,
             batch_size=len(train.x) if self.batch_size is None else self.batch_size,
-            augment=self._augment if self.augmentation else None,
+            augment=Augmentations(self.augmentation) if self.augmentation else None,
             train=True,
             shuffle=shuffle,
             drop_last=self.drop_last,
@@ -133,11 +133,6 @@ class InMemoryData(pl.LightningDataModule):
     def _loader(self, part: Part, **options: Any) -> BatchLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return BatchLoader(part.x, part.y, encode=self.encode, rank=rank, world_size=world_size, **options)
-
-    def _augment(self, x: Tensor, draws: Draws) -> Tensor:
-        for transform in self.augmentation:
-            x = transform(x, draws)
-        return x
 
     def _subset(self, train: Part) -> Part:
         if self.train_subset is None:
@@ -190,6 +185,27 @@ class InMemoryData(pl.LightningDataModule):
                 f"the {name} targets must be float32 of shape {_bracketed(expected)} (samples, data.spec.num_outputs); "
                 f"got {y.dtype} of shape {_bracketed(y.shape)}"
             )
+
+
+class Augmentations:
+    """Transforms of a raw batch in order; equal to others that do the same."""
+
+    def __init__(self, transforms: Sequence[Augment]) -> None:
+        self._transforms = transforms
+
+    def __call__(self, x: Tensor, draws: Draws | JointDraws) -> Tensor:
+        for transform in self._transforms:
+            x = transform(x, draws)
+        return x
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Augmentations) and self._described() == other._described()
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def _described(self) -> list[tuple[type, dict[str, Any]]]:
+        return [(type(each), vars(each)) for each in self._transforms]
 
 
 def _bracketed(sizes: Sequence[int]) -> str:

@@ -1,8 +1,11 @@
 """The epoch loop of a member: it asks for many steps at once, and accounts for them as if it had made each."""
 
+import math
+import time
 from collections.abc import Callable
+from enum import Enum, auto
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +20,21 @@ from fulgurite.training.loop import FastEpochLoop
 _MOST_STEPS = 128
 
 
+class Answer(Enum):
+    """What a member may be told instead of results."""
+
+    STEP = auto()  # make one step yourself, then ask again
+    ALONE = auto()  # make all further steps yourself
+
+
+class Results(NamedTuple):
+    """Of N steps of one member: losses N, outputs N x B x C, targets N x B or N x B x C."""
+
+    losses: Tensor
+    outputs: Tensor
+    targets: Tensor
+
+
 class FusedEpochLoop(FastEpochLoop):
     """An epoch loop whose training steps are computed elsewhere, together with those of other members.
 
@@ -24,10 +42,16 @@ class FusedEpochLoop(FastEpochLoop):
     Everything between training steps (validation, callbacks, checkpoints, logs) is the solo run's.
     """
 
+    # Whether it has been told to make its steps itself.
+    _alone = False
+    # Seconds of the last step that it made itself.
+    step_s = 0.0
+
     def on_run_start(self, data_fetcher: Any) -> None:
         """Look up what does not change within an epoch."""
         super().on_run_start(data_fetcher)
         self._member: Member | None = current_member()
+        self._has_passed = False
 
     def why_alone(self) -> str | None:
         """Why this job's steps cannot be computed with others'; ``None`` when they can."""
@@ -74,13 +98,31 @@ class FusedEpochLoop(FastEpochLoop):
             ahead.append(_until_next(counted.ready, trainer.val_check_batch))
         return int(max(1, min(ahead)))
 
+    def num_left(self) -> int:
+        """Steps until the end of training, if nothing stops it early."""
+        trainer = self.trainer
+        of_epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs * trainer.num_training_batches
+        of_steps = math.inf if trainer.max_steps == -1 else trainer.max_steps
+        return int(min(of_epochs, of_steps, 1e9) - self.batch_progress.total.ready)
+
     def advance(self, data_fetcher: Any) -> None:
-        """Ask for steps, and account for those that were made; alone, where there is nobody to ask."""
-        results = None if self._restarting or self._member is None else self._member.ask(self)
-        if results is None:
+        """Ask for steps, and account for those that were made elsewhere."""
+        if self._alone or self._member is None or self._restarting:
             super().advance(data_fetcher)
-        else:
-            self._account(data_fetcher, *results)
+            return
+        answer = self._member.ask(self)
+        if isinstance(answer, Results):
+            self._account(data_fetcher, answer)
+            return
+        self._alone = answer is Answer.ALONE
+        if self._has_passed:
+            # Steps were made past the iterator; a new one goes on where they ended.
+            iter(data_fetcher)
+            data_fetcher.fetched = self.batch_progress.current.ready
+            self._has_passed = False
+        started = time.perf_counter()
+        super().advance(data_fetcher)
+        self.step_s = time.perf_counter() - started
 
     def take_rates(self, read: Callable[[], Rates], number: int) -> list[Rates]:
         """What ``read`` gives before each of the next steps; the schedules are stepped past them."""
@@ -90,16 +132,10 @@ class FusedEpochLoop(FastEpochLoop):
             self._step_schedulers(batch_idx)
         return rates
 
-    def _account(self, data_fetcher: Any, losses: Tensor, outputs: Tensor, targets: Tensor) -> None:
-        """Do at once what the solo loop does in as many turns.
-
-        Args:
-            data_fetcher: Lightning's, past which the batches went.
-            losses: of N steps.
-            outputs: N x B x C.
-            targets: N x B, or N x B x C.
-        """
-        number = len(losses)
+    def _account(self, data_fetcher: Any, results: "Results") -> None:
+        """Do at once what the solo loop does in as many turns; the batches went past Lightning's ``data_fetcher``."""
+        number = len(results.losses)
+        self._has_passed = True
         data_fetcher.fetched += number
         connector = self.trainer._logger_connector
         connector._first_loop_iter = connector._first_loop_iter is None and number == 1
@@ -112,8 +148,8 @@ class FusedEpochLoop(FastEpochLoop):
             self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
         # The last of them is counted as the turn ends.
         self._batches_that_stepped += number - 1
-        self.model.collect_training(losses.mean(), outputs.flatten(0, 1), targets.flatten(0, 1))
-        self.model.log_step(losses[-1])
+        self.model.collect_training(results.losses.mean(), results.outputs.flatten(0, 1), results.targets.flatten(0, 1))
+        self.model.log_step(results.losses[-1])
 
 
 def _add(tracker: Any, number: int) -> None:

@@ -86,6 +86,10 @@ class Program:
         number = len(self._stack.parameters)
         return StepOutput(out[:number], out[number], dict(zip(self._extra, out[number + 1 :], strict=True)))
 
+    def compile(self) -> None:
+        """Compile the graph; the next call takes the time for it."""
+        self._graph = torch.compile(self._graph)
+
     def _trace(self, batch: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
         # On clones: a trace runs the step, and would update the running statistics of batch norm.
         inputs = [each.clone() for each in self._inputs]

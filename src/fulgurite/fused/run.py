@@ -1,23 +1,47 @@
 """Runs jobs together: each in turn until it wants training steps, then those steps of all as one."""
 
-import logging
+import math
+import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fulgurite.fused.group import Group
-from fulgurite.fused.loop import FusedEpochLoop
+from fulgurite.fused.loop import Answer, FusedEpochLoop
 from fulgurite.fused.member import Member
 from fulgurite.fused.program import UnfusableError
 from fulgurite.fused.signature import signature
 
-log = logging.getLogger(__name__)
+# Steps of each kind behind the choice between training together and alone.
+_PROBED_STEPS = 10
+# Compiling costs 5 to 20 seconds and takes about a third off a step.
+_COMPILE_S = 20.0
+_COMPILE_GAIN = 0.3
 
 
-def run_together(jobs: Mapping[str, Callable[[], None]], tell: Callable[[str], None]) -> None:
+@dataclass(frozen=True)
+class Settings:
+    """How to run jobs together.
+
+    Attributes:
+        compile: compile the program of a group: ``True``, ``False``, or ``None`` where it pays.
+        probe: time both ways first, and train alone what is not faster together.
+        tell: says a line to the user.
+    """
+
+    tell: Callable[[str], None]
+    compile: bool | None = None
+    probe: bool = True
+
+
+def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> None:
     """Run jobs to their ends, together as far as they can be.
 
     Args:
         jobs: by name; each builds its run with ``FusedEpochLoop``.
-        tell: says a line to the user.
+        settings: how.
 
     Raises:
         KeyboardInterrupt: after each job was interrupted.
@@ -26,56 +50,124 @@ def run_together(jobs: Mapping[str, Callable[[], None]], tell: Callable[[str], N
     try:
         for member in members:
             member.resume()
-        groups = _form_groups([member for member in members if member.request is not None], tell)
-        while groups:
-            for together in groups:
-                _advance(*together)
-            groups = [(group, members) for group, members in groups if group.waiting]
-    except BaseException as error:
+        for together in _alike(members, settings):
+            _run_group(together, settings)
+    except BaseException:
         for member in members:
-            if member.is_alive():
-                _end(member, error)
+            # What Lightning raises at a termination signal; it handles Ctrl-C in the main thread only.
+            _end(member, SIGTERMException())
         raise
 
 
-def _form_groups(members: Sequence[Member], tell: Callable[[str], None]) -> list[tuple[Group, list[Member]]]:
+def _alike(members: Sequence[Member], settings: Settings) -> list[list[Member]]:
+    """Members whose steps may be one program; those that cannot be in any are run to their end."""
     alike: list[tuple[tuple, list[Member]]] = []
-    for member in members:
+    for member in _waiting(members):
         loop: FusedEpochLoop = member.request
-        if (why := loop.why_alone()) is not None:
-            tell(f"{member.name} runs alone: {why}")
-            member.resume(None)
+        reason = loop.why_alone()
+        if reason is not None:
+            settings.tell(f"{member.name} trains alone: {reason}")
+            member.resume(Answer.ALONE)
             continue
         mine = signature(loop)
-        for known, others in alike:
-            dbg(known, mine)
-            if known == mine:
-                others.append(member)
-                break
-        else:
+        others = next((others for known, others in alike if known == mine), None)
+        if others is None:
             alike.append((mine, [member]))
-    groups = []
-    for _, together in alike:
-        groups.append((Group([member.request for member in together]), together))
-        tell(f"fused: {', '.join(member.name for member in together)}")
-    return groups
+        else:
+            others.append(member)
+    return [together for _, together in alike]
 
 
-def _advance(group: Group, members: list[Member]) -> None:
+def _run_group(members: list[Member], settings: Settings) -> None:
+    """Train members of one signature to their ends, whatever happens to one of them or to their program."""
+    try:
+        _train(members, settings)
+    except Exception as error:
+        for member in members:
+            _end(member, RuntimeError(f"the program of {len(members)} fused jobs failed: {error}"))
+        settings.tell(f"{_named(members)} failed together: {error}")
+
+
+def _train(members: list[Member], settings: Settings) -> None:
+    solo_s = _time_alone(members) if settings.probe and len(members) > 1 else math.inf
+    members = _waiting(members)
+    if len(members) == 1:
+        settings.tell(f"{members[0].name} trains alone: no other job is like it")
+    if len(members) < 2:
+        _release(members)
+        return
+    try:
+        group = Group([member.request for member in members])
+    except UnfusableError as error:
+        settings.tell(f"{_named(members)} train alone: {error}")
+        _release(members)
+        return
+    _advance(group, members, _PROBED_STEPS)
+    fused_s = group.step_s
+    if fused_s > len(members) * solo_s:
+        settings.tell(f"{_named(members)} train alone: a step takes {_compared(solo_s, fused_s, len(members))}")
+        _release(members)
+        return
+    settings.tell(f"{_named(members)} train as one: a step takes {_compared(solo_s, fused_s, len(members))}")
+    _compile_if_it_pays(group, fused_s, settings)
+    while group.waiting:
+        if 2 * len(group.waiting) <= len(members):
+            members = _waiting(members)
+            if len(members) == 1:
+                _release(members)
+                return
+            group = Group([member.request for member in members])
+        _advance(group, members)
+
+
+def _time_alone(members: Sequence[Member]) -> float:
+    """Seconds of a solo step. The members make a few of their steps themselves, all the same number."""
+    # The first is slower than all others.
+    times = []
+    for turn in range(1 + math.ceil(_PROBED_STEPS / len(members))):
+        for member in _waiting(members):
+            loop: FusedEpochLoop = member.request
+            member.resume(Answer.STEP)
+            if turn:
+                times.append(loop.step_s)
+    return statistics.median(times) if times else math.inf
+
+
+def _advance(group: Group, members: list[Member], at_most: int | None = None) -> None:
     """Make the next steps of a group, and let its members account for them."""
     number = min(group.loops[own].num_wanted() for own in group.waiting)
-    for own, results in group.run(number).items():
+    for own, results in group.run(number if at_most is None else min(number, at_most)).items():
         members[own].resume(results)
         group.ended[own] = members[own].request is None
 
 
+def _compile_if_it_pays(group: Group, step_s: float, settings: Settings) -> None:
+    left = max((group.loops[own].num_left() for own in group.waiting), default=0)
+    pays = left * step_s * _COMPILE_GAIN > _COMPILE_S
+    if settings.compile or (settings.compile is None and pays):
+        settings.tell(f"compiling their program: {left:,} steps of {1000 * step_s:.2g} ms are left")
+        group.compile()
+
+
+def _release(members: Sequence[Member]) -> None:
+    """Let members train alone, one after the other, to their ends."""
+    for member in members:
+        member.resume(Answer.ALONE)
+
+
 def _end(member: Member, error: BaseException) -> None:
     """Raise ``error`` in a member that waits, until it has ended."""
-    while member.is_alive() and member.request is not None:
+    while member.request is not None:
         member.resume(error)
 
 
-def dbg(a, b):
-    for x, y in zip(a, b):
-        if x != y:
-            print("DIFF", x, y)
+def _waiting(members: Sequence[Member]) -> list[Member]:
+    return [member for member in members if member.request is not None]
+
+
+def _named(members: Sequence[Member]) -> str:
+    return f"jobs {members[0].name} to {members[-1].name} ({len(members)})"
+
+
+def _compared(solo_s: float, fused_s: float, size: int) -> str:
+    return f"{1000 * fused_s:.2g} ms together, {1000 * size * solo_s:.2g} ms one after the other"

@@ -1,5 +1,6 @@
 """Checkpoint files: written whole or not at all, and verified when they are read."""
 
+import copy
 import os
 import pickle
 import zipfile
@@ -50,7 +51,10 @@ def _own_memory(value: Any) -> Any:
         is_part = value.untyped_storage().nbytes() > value.numel() * value.element_size()
         return value.detach().clone() if is_part else value
     if isinstance(value, dict):
-        return type(value)((key, _own_memory(each)) for key, each in value.items())
+        # A state_dict has attributes of its own beside its items.
+        copied = copy.copy(value)
+        copied.update((key, _own_memory(each)) for key, each in value.items())
+        return copied
     if type(value) in (list, tuple):
         return type(value)(_own_memory(each) for each in value)
     return value

@@ -1,6 +1,6 @@
 """From the overrides of a sweep's jobs to jobs that train together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from fulgurite.build import build
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.plan import groups
-from fulgurite.fused.run import run_together
-from fulgurite.config import describe
+from fulgurite.fused.run import Settings, run_together
+from fulgurite.log import quiet_libraries
 
 if TYPE_CHECKING:
     from hydra_plugins.fulgurite_launcher.fused import FusedLauncher
@@ -25,22 +25,21 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
     Path(str(launcher.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
     configs = [_compose(launcher, overrides, initial_job_idx + own) for own, overrides in enumerate(job_overrides)]
     returns: dict[int, JobReturn] = {}
-    loaded: dict = {}
+    make = partial(build, epoch_loop=FusedEpochLoop, loaded={})
 
     def start(own: int) -> None:
         returns[own] = run_job(
             hydra_context=launcher.hydra_context,
-            task_function=lambda cfg: launcher.task_function(_frozen(cfg), partial(build, epoch_loop=FusedEpochLoop, loaded=loaded)),
+            task_function=lambda cfg: launcher.task_function(_frozen(cfg), make),
             config=configs[own],
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
 
-    for members in groups(configs, launcher.max_members):
-        jobs: dict[str, Callable[[], None]] = {}
-        for own in members:
-            jobs[f"{own + initial_job_idx}"] = partial(start, own)
-        run_together(jobs, lambda line: print(line, flush=True))
+    settings = Settings(tell=partial(print, flush=True), compile=launcher.compile, probe=launcher.probe)
+    with quiet_libraries():
+        for members in groups(configs, launcher.max_members):
+            run_together({str(initial_job_idx + own + 1): partial(start, own) for own in members}, settings)
     return [returns[own] for own in range(len(job_overrides))]
 
 

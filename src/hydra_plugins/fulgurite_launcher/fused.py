@@ -8,6 +8,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from fulgurite.errors import check_bool, check_int
 from hydra_plugins.fulgurite_launcher import config  # noqa: F401 (registers it)
 
 
@@ -16,10 +17,14 @@ class FusedLauncher(Launcher):
 
     Args:
         max_members: jobs in one program at most.
+        compile: ``true``, ``false``, or ``auto``: where it pays.
+        probe: time both ways first, and train alone what is not faster together.
     """
 
-    def __init__(self, max_members: int) -> None:
-        self.max_members = max_members
+    def __init__(self, max_members: int, compile: bool | str, probe: bool) -> None:
+        self.max_members = check_int("launcher.max_members", max_members)
+        self.compile = None if compile == "auto" else check_bool("launcher.compile", compile)
+        self.probe = check_bool("launcher.probe", probe)
         self.config: Any = None
         self.hydra_context: Any = None
         self.task_function: Any = None
