@@ -49,8 +49,9 @@ class Group:
         self._compiled = False
         self._generator = torch.Generator(device=loops[0].loader.x.device)
         self._clip = self._clip_values()
+        self._precision: Any = loops[0].trainer.precision_plugin
         batches = Batches(self.loops, 1)
-        self._program(batches[0], batches.shared)
+        self._program(self._precision.convert_input(batches[0]), batches.shared)
 
     @property
     def _device(self) -> torch.device:
@@ -75,7 +76,7 @@ class Group:
         with _fast_products(self._device):
             for step in range(number):
                 started = time.perf_counter()
-                batch = batches[step]
+                batch = self._precision.convert_input(batches[step])
                 program = self._program(batch, batches.shared)
                 out = program(batch, self._masks(program.dropouts, stand_in, step))
                 self._optimizer.step(self._clipped(out.gradients), [rates[own][step] for own in stand_in])
@@ -108,7 +109,8 @@ class Group:
         key = (shared, batch[0].shape, batch[1].shape)
         if key not in self._programs:
             model = self.loops[self.waiting[0]].model
-            self._programs[key] = Program(model, self._stack, self._lifted, batch, shared=shared)
+            with self._precision.train_step_context():
+                self._programs[key] = Program(model, self._stack, self._lifted, batch, shared=shared)
             if self._compiled:
                 self._programs[key].compile()
         return self._programs[key]

@@ -207,8 +207,7 @@ class SGD(StackedOptimizer):
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer], stack: Stack) -> None:
         # The first step takes the gradient itself for the buffer, without dampening.
-        parameter = optimizers[0].param_groups[0]["params"][0]
-        self._is_first = optimizers[0].state[parameter].get("momentum_buffer") is None
+        self._is_first = not optimizers[0].state
         super().__init__(optimizers, stack)
 
     def _names(self) -> tuple[str, ...]:

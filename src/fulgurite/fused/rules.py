@@ -5,7 +5,7 @@
 Shapes: K members, B batch, I inputs, O outputs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -32,6 +32,9 @@ class Rules(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if func is nn.functional.linear and _is_batched(args[1]):
             return _linear(*args, **kwargs)
+        if func in (Tensor.contiguous, Tensor.is_contiguous) and _is_batched(args[0]):
+            # vmap knows no channels_last.
+            return func(args[0])
         if name in _DROPOUTS:
             return self._dropout(func, *args, **kwargs)
         if name in KINDS and isinstance(args[2], list | tuple) and _is_batched(args[2][0]):

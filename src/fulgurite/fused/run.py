@@ -52,10 +52,10 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
             member.resume()
         for together in _alike(members, settings):
             _run_group(together, settings)
-    except BaseException:
+    except BaseException as error:
         for member in members:
-            # What Lightning raises at a termination signal; it handles Ctrl-C in the main thread only.
-            _end(member, SIGTERMException())
+            # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
+            _end(member, SIGTERMException() if isinstance(error, KeyboardInterrupt) else RuntimeError(str(error)))
         raise
 
 

@@ -1,16 +1,19 @@
 """What must be equal for jobs to be computed as one program, and what may differ between them."""
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
 from fulgurite.fused.loop import FusedEpochLoop
 
-# Attributes that Lightning and torch keep on modules, none of which a training step computes with.
-_BOOKKEEPING = frozenset({*vars(nn.Module()), "prepare_data_per_node", "allow_zero_length_dataloader_with_multiple_devices"})
+# What torch and Lightning keep on a module for themselves.
+_BOOKKEEPING = frozenset(vars(nn.Module()))
+_LIGHTNINGS_OWN = frozenset({*vars(pl.LightningModule()), "_hparams", "_hparams_name", "_hparams_initial"})
 
 
 def signature(loop: FusedEpochLoop) -> tuple[Any, ...]:
@@ -31,14 +34,12 @@ def lifted(models: Sequence[nn.Module]) -> dict[tuple[str, str], Tensor]:
 
 
 def _model(model: nn.Module) -> list[Any]:
+    own = {id(each) for each in (*model.parameters(), *model.buffers())}
     described: list[Any] = []
     for name, module in model.named_modules():
         described.append((name, type(module)))
-        if isinstance(module, Metric):
-            continue
-        described += [
-            (name, key, value if not _is_number(value) else float) for key, value in _attributes(model, module)
-        ]
+        for key, value in _attributes(model, module):
+            described.append((name, key, float if isinstance(value, float) else _plain(value, own)))
     described += [(name, each.shape, each.dtype, each.requires_grad) for name, each in model.named_parameters()]
     described += [(name, each.shape, each.dtype) for name, each in model.named_buffers()]
     return described
@@ -48,30 +49,40 @@ def _numbers(model: nn.Module) -> dict[tuple[str, str], float]:
     return {
         (name, key): value
         for name, module in model.named_modules()
-        if not isinstance(module, Metric)
         for key, value in _attributes(model, module)
-        if _is_number(value)
+        if isinstance(value, float)
     }
 
 
 def _attributes(model: nn.Module, module: nn.Module) -> list[tuple[str, Any]]:
     """Attributes of a module that a step may compute with."""
-    left_out = getattr(model, "not_in_step", ()) if module is model else ()
+    if isinstance(module, Metric):
+        return []
+    left_out = _LIGHTNINGS_OWN.union(getattr(model, "not_in_step", ())) if module is model else ()
     return [
-        (key, value)
-        for key, value in vars(module).items()
-        if key not in _BOOKKEEPING and key not in left_out and not _is_lightning_own(module, key)
+        (key, value) for key, value in vars(module).items() if key not in _BOOKKEEPING and key not in left_out
     ]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float)
+def _plain(value: Any, own: set[int], depth: int = 4) -> Any:
+    """``value`` as something that ``==`` compares by content.
 
-
-def _is_lightning_own(module: nn.Module, key: str) -> bool:
-    import pytorch_lightning as pl
-
-    return isinstance(module, pl.LightningModule) and (key.startswith("_") or key in ("example_input_array",))
+    Args:
+        value: of an attribute.
+        own: ids of the model's parameters and buffers, which are compared elsewhere.
+        depth: how deep to look into objects.
+    """
+    if isinstance(value, torch.Tensor):
+        return "own" if id(value) in own else (value.shape, value.dtype, value.detach().cpu().numpy().tobytes())
+    if isinstance(value, dict):
+        return [(key, _plain(each, own, depth)) for key, each in value.items()]
+    if isinstance(value, list | tuple):
+        return [_plain(each, own, depth) for each in value]
+    if isinstance(value, weakref.ref):
+        return _plain(value(), own, depth)
+    if type(value).__eq__ is object.__eq__ and depth and not callable(value) and hasattr(value, "__dict__"):
+        return (type(value), _plain(vars(value), own, depth - 1))
+    return value
 
 
 def _optimizer(loop: FusedEpochLoop) -> list[Any]:

@@ -60,8 +60,9 @@ class FastEpochLoop(_TrainingEpochLoop):
             self._batch_start = find_hooks(trainer, "on_train_batch_start")
             self._batch_end = find_hooks(trainer, "on_train_batch_end")
             # The context of plain precision does nothing, in 4 microseconds.
-            is_plain = type(trainer.precision_plugin) is Precision
-            self._precision: Any = nullcontext if is_plain else trainer.precision_plugin.train_step_context
+            plugin, is_plain = trainer.precision_plugin, type(trainer.precision_plugin) is Precision
+            self._precision: Any = nullcontext if is_plain else plugin.train_step_context
+            self._convert: Any = (lambda batch: batch) if is_plain else plugin.convert_input
             self._step_schedules: list[Any] = [
                 config for config in trainer.lr_scheduler_configs if config.interval == "step"
             ]
@@ -73,6 +74,7 @@ class FastEpochLoop(_TrainingEpochLoop):
             return
         progress, batch_idx = self.batch_progress, self.batch_progress.current.ready
         batch, _, _ = next(data_fetcher)
+        batch = self._convert(batch)
         progress.is_last_batch = data_fetcher.done
         progress.increment_ready()
         self._start_log(batch)

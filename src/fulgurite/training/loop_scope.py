@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.plugins.precision import MixedPrecision, Precision
+from pytorch_lightning.plugins.precision import DoublePrecision, MixedPrecision, Precision
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
 
@@ -52,7 +52,7 @@ def is_covered(trainer: Any) -> bool:
 
 def _has_plain_precision(trainer: pl.Trainer) -> bool:
     plugin = trainer.precision_plugin
-    return type(plugin) is Precision or (type(plugin) is MixedPrecision and plugin.scaler is None)
+    return type(plugin) in (Precision, DoublePrecision) or (type(plugin) is MixedPrecision and plugin.scaler is None)
 
 
 def _overrides(instance: Any, base: type, hook: str) -> bool:

@@ -1,0 +1,82 @@
+"""Training the same jobs together and one by one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from fulgurite.build import Run, build
+from fulgurite.fit import Outcome, fit
+from fulgurite.fused.loop import FusedEpochLoop
+from fulgurite.fused.run import Settings, run_together
+from fulgurite.log import log_to
+
+# 20 steps an epoch, and as little as can be of the rest.
+SMALL = (
+    "trainer=cpu",
+    "trainer.max_epochs=1",
+    "trainer.limit_val_batches=1",
+    "trainer.log_every_n_steps=7",
+    "data.train_subset=500",
+    "data.batch_size=25",
+    "data.eval_batch_size=200",
+    "callbacks.progress=null",
+    "logger=csv",
+    "test=false",
+)
+
+
+@dataclass
+class Together:
+    """What came of jobs that ran together."""
+
+    runs: list[Run] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
+
+
+def train_alone(cfg: DictConfig) -> tuple[Run, Outcome]:
+    folder = Path(cfg.folder)
+    folder.mkdir(parents=True)
+    with log_to(folder):
+        run = build(cfg)
+        return run, fit(run)
+
+
+def train_together(configs: Sequence[DictConfig], probe: bool = False, **settings: Any) -> Together:
+    runs: dict[int, Run] = {}
+    outcomes: dict[int, Outcome] = {}
+    together = Together()
+    loaded: dict[str, Any] = {}
+
+    def job(number: int) -> None:
+        folder = Path(configs[number].folder)
+        folder.mkdir(parents=True)
+        with log_to(folder):
+            runs[number] = build(configs[number], epoch_loop=FusedEpochLoop, loaded=loaded)
+            try:
+                outcomes[number] = fit(runs[number])
+            except BaseException as error:
+                together.errors.append(error)
+
+    jobs = {f"job {number}": partial(job, number) for number in range(len(configs))}
+    run_together(jobs, Settings(tell=together.lines.append, probe=probe, **settings))
+    together.runs = [runs[number] for number in sorted(runs)]
+    together.outcomes = [outcomes[number] for number in sorted(outcomes)]
+    return together
+
+
+def difference(one: Run, other: Run) -> float:
+    """Largest difference of two runs' parameters, buffers and optimiser states."""
+    pairs = list(zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True))
+    states = [run.trainer.optimizers[0].state_dict()["state"] for run in (one, other)]
+    assert states[0].keys() == states[1].keys()
+    for key, state in states[0].items():
+        assert state.keys() == states[1][key].keys()
+        pairs += [(value, states[1][key][name]) for name, value in state.items() if torch.is_tensor(value)]
+    return max(float((a.double() - b.double()).abs().max()) for a, b in pairs if a.numel())

@@ -1,0 +1,90 @@
+"""A member of a fused sweep is its solo run: same weights, same optimiser state, same metrics, same counters."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from fused_runs import SMALL, difference, train_alone, train_together
+
+# Seed, learning rate and whatever else a case varies differ from member to member.
+MEMBERS = (("seed=1", "optimizer.lr=0.003"), ("seed=2", "optimizer.lr=0.01"), ("seed=2", "optimizer.lr=0.001"))
+MODELS = {
+    "mlp": ("model=mlp", "model.hidden=[12,9]"),
+    # Not with Adam: the weight of a pixel that is constant over a batch has no effect before batch norm, so its gradient
+    # is rounding noise, and Adam scales noise up to whole steps.
+    "mlp, batch norm": ("model=mlp", "model.hidden=[12]", "model.norm=batch", "optimizer=sgd"),
+    "mlp, dropout": ("model=mlp", "model.hidden=[12,9]", "model.dropout=0.3", "model.norm=none"),
+    "linear": ("model=linear",),
+    "cnn": ("model=cnn", "model.channels=[4,6]", "model.dropout=0.2"),
+    "cnn, average": ("model=cnn", "model.channels=[4]", "model.norm=none", "model.head=average", "model.pooling=avg"),
+    "lenet5": ("model=lenet5",),
+    "rnn": ("model=rnn", "model.hidden=8", "model.activation=relu"),
+    "lstm": ("model=lstm", "model.hidden=8", "model.layers=2", "model.dropout=0.3", "model.bidirectional=true"),
+    "gru": ("model=gru", "model.hidden=8", "model.readout=mean"),
+}
+MLP = ("model=mlp", "model.hidden=[8]", "model.dropout=0.1")
+OPTIMIZERS = {
+    "sgd": ("optimizer=sgd", "optimizer.momentum=0.0"),
+    "momentum": ("optimizer=sgd", "optimizer.nesterov=true", "optimizer.weight_decay=0.01"),
+    "adam": ("optimizer=adam", "optimizer.weight_decay=0.01", "optimizer.betas=[0.8,0.99]"),
+    "adamw": ("optimizer=adamw", "optimizer.weight_decay=0.1"),
+    "rmsprop": ("optimizer=rmsprop", "optimizer.momentum=0.5", "optimizer.centered=true"),
+    "adam, amsgrad": ("optimizer=adam", "+optimizer.amsgrad=true"),
+    "clipped": ("optimizer=sgd", "trainer.gradient_clip_val=0.1"),
+    "clipped by value": ("trainer.gradient_clip_val=0.001", "+trainer.gradient_clip_algorithm=value"),
+}
+SCHEDULERS = ("constant", "cosine", "one_cycle", "step", "plateau", "invscaling")
+AUGMENTATIONS = ("rotate", "affine", "elastic", "erase")
+
+
+def assert_equal_to_solo(compose_config, tmp_path: Path, case, members=MEMBERS, tolerance=1e-10):
+    def composed(number, kind):
+        overrides = (*SMALL, "trainer.precision=64-true", *case, *members[number])
+        return compose_config(*overrides, folder=tmp_path / kind / str(number))
+
+    together = train_together([composed(number, "fused") for number in range(len(members))])
+    assert not together.errors
+    assert "train as one" in " ".join(together.lines), together.lines
+    for number, (run, outcome) in enumerate(zip(together.runs, together.outcomes, strict=True)):
+        solo, expected = train_alone(composed(number, "solo"))
+        assert difference(run, solo) < tolerance
+        assert outcome.metrics.keys() == expected.metrics.keys()
+        for name, value in expected.metrics.items():
+            assert math.isclose(outcome.metrics[name], value, rel_tol=1e-5, abs_tol=1e-6), name
+        assert run.trainer.fit_loop.state_dict() == solo.trainer.fit_loop.state_dict()
+        assert run.trainer.global_step == solo.trainer.global_step
+        written = [Path(each.folder) / "metrics.csv" for each in (run, solo)]
+        steps = [[line.rsplit(",", 1)[-1] for line in path.read_text().splitlines()] for path in written]
+        assert steps[0] == steps[1]
+    return together
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_model_trains_as_it_does_alone(compose_config, tmp_path, model):
+    assert_equal_to_solo(compose_config, tmp_path, MODELS[model])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_each_optimizer_steps_as_it_does_alone(compose_config, tmp_path, optimizer):
+    assert_equal_to_solo(compose_config, tmp_path, (*MLP, *OPTIMIZERS[optimizer]))
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_each_schedule_sets_the_rates_that_it_sets_alone(compose_config, tmp_path, scheduler):
+    assert_equal_to_solo(compose_config, tmp_path, (*MLP, f"scheduler={scheduler}", "trainer.max_epochs=2"))
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+def test_each_augmentation_draws_what_it_draws_alone(compose_config, tmp_path, augmentation):
+    assert_equal_to_solo(compose_config, tmp_path, (*MLP, f"augmentation={augmentation}"))
+
+
+def test_numbers_inside_a_step_may_differ_between_members(compose_config, tmp_path):
+    members = (
+        ("seed=1", "model.dropout=0.1", "loss.label_smoothing=0.0", "optimizer.weight_decay=0.0"),
+        ("seed=1", "model.dropout=0.4", "loss.label_smoothing=0.1", "optimizer.weight_decay=0.1"),
+        ("seed=1", "model.dropout=0.4", "loss.label_smoothing=0.2", "optimizer.weight_decay=0.1"),
+    )
+    case = ("model=mlp", "model.hidden=[12]", "loss=cross_entropy")
+    assert_equal_to_solo(compose_config, tmp_path, case, members)
