@@ -69,7 +69,9 @@ class StackedOptimizer:
             if self.counts is not None:
                 self.counts += 1
             # Neighbours with equal rates, such as the seeds of one learning rate, go together.
-            runs = [list(run) for _, run in groupby(range(len(rates)), key=lambda member: rates[member])]
+            counts = [0.0] * len(rates) if self.counts is None else self.counts[0].tolist()
+            alike = list(zip(rates, counts, strict=True))
+            runs = [list(run) for _, run in groupby(range(len(rates)), key=alike.__getitem__)]
             if len(runs) > _MOST_KERNEL_CALLS or not self.has_kernel():
                 columns = [self._column(values) for values in zip(*rates, strict=True)]
                 self.update_all(gradients, columns)
@@ -77,7 +79,9 @@ class StackedOptimizer:
             for run in runs:
                 rows = (run[0], run[-1] + 1)
                 parameters, *states = self._rows_of(rows)
-                self.update_alike(parameters, [each[slice(*rows)] for each in gradients], states, rows[0], rates[run[0]])
+                self.update_alike(
+                    parameters, [each[slice(*rows)] for each in gradients], states, rows[0], rates[run[0]]
+                )
 
     def has_kernel(self) -> bool:
         """Whether torch has a fused kernel for members with equal rates."""
@@ -150,9 +154,7 @@ class Adam(_Counting):
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer], stack: Stack) -> None:
         super().__init__(optimizers, stack)
-        self._decoupled = bool(self.group.get("decoupled_weight_decay")) or isinstance(
-            optimizers[0], torch.optim.AdamW
-        )
+        self._decoupled = bool(self.group.get("decoupled_weight_decay")) or isinstance(optimizers[0], torch.optim.AdamW)
         self._kernel = torch._fused_adamw_ if self._decoupled else torch._fused_adam_
         assert self.counts is not None
         self._counts_of = [list(column.unbind(0)) for column in self.counts.t()]

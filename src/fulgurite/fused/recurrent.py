@@ -51,7 +51,7 @@ def run_recurrent(
             last_c.append(c_last)
             outputs.append(states.flip(0) if direction else states)
         x = torch.cat(outputs, dim=-1) if bidirectional else outputs[0]
-        if dropout and training and layer + 1 < num_layers:
+        if training and (torch.is_tensor(dropout) or dropout) and layer + 1 < num_layers:
             x = drop(x, dropout)
     out = x.transpose(0, 1) if batch_first else x
     h = torch.stack(last_h)
@@ -228,9 +228,7 @@ def _rnn_tanh(gates: Tensor, h: Tensor, c: Tensor) -> Cell:
     return new, c, new
 
 
-def _rnn_tanh_back(
-    grad_h: Tensor, grad_c: Tensor, before_h: Tensor, before_c: Tensor, c: Tensor, new: Tensor
-) -> Cell:
+def _rnn_tanh_back(grad_h: Tensor, grad_c: Tensor, before_h: Tensor, before_c: Tensor, c: Tensor, new: Tensor) -> Cell:
     grad = torch.ops.aten.tanh_backward(grad_h, new)
     return grad, grad, None, grad_c
 
@@ -240,9 +238,7 @@ def _rnn_relu(gates: Tensor, h: Tensor, c: Tensor) -> Cell:
     return new, c, new
 
 
-def _rnn_relu_back(
-    grad_h: Tensor, grad_c: Tensor, before_h: Tensor, before_c: Tensor, c: Tensor, new: Tensor
-) -> Cell:
+def _rnn_relu_back(grad_h: Tensor, grad_c: Tensor, before_h: Tensor, before_c: Tensor, c: Tensor, new: Tensor) -> Cell:
     grad = torch.ops.aten.threshold_backward(grad_h, new, 0)
     return grad, grad, None, grad_c
 

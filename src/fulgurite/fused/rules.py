@@ -30,7 +30,7 @@ class Rules(TorchFunctionMode):
         """Replace ``func`` when there is a rule for it and its tensors are batched."""
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        if func is nn.functional.linear and _is_batched(args[1]):
+        if func is nn.functional.linear and any(map(_is_batched, (*args[1:2], kwargs.get("weight")))):
             return _linear(*args, **kwargs)
         if func in (Tensor.contiguous, Tensor.is_contiguous) and _is_batched(args[0]):
             # vmap knows no channels_last.
@@ -43,14 +43,13 @@ class Rules(TorchFunctionMode):
             return _smoothed_cross_entropy(*args, **kwargs)
         return func(*args, **kwargs)
 
-    def _dropout(
-        self, func: Any, x: Tensor, p: Any = 0.5, training: bool = True, inplace: bool = False
-    ) -> Tensor:
+    def _dropout(self, func: Any, x: Tensor, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training:
             return x
         if func not in _PLAIN_DROPOUTS:
             raise NotImplementedError(f"{func.__name__} draws whole channels, for which there is no fused form yet")
-        return self._drop(x, p)
+        dropped = self._drop(x, p)
+        return x.copy_(dropped) if inplace else dropped
 
 
 _PLAIN_DROPOUTS = (nn.functional.dropout,)
@@ -66,8 +65,8 @@ def stacked(x: Tensor, dim: int | None, size: int) -> Tensor:
     return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
 
 
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return _Linear.apply(x, weight, bias)
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return _Linear.apply(input, weight, bias)
 
 
 class _Linear(torch.autograd.Function):
@@ -127,6 +126,8 @@ def _smoothed_cross_entropy(
     """Cross entropy whose label smoothing is a tensor: (1 - s) times the usual one plus s times that of even odds."""
     if weight is not None or options.get("reduction", "mean") != "mean" or target.is_floating_point():
         raise NotImplementedError("label smoothing that differs between members needs the plain mean cross entropy")
-    usual = nn.functional.cross_entropy(output, target)
-    even = -output.log_softmax(1).mean()
+    ignored = options.get("ignore_index", -100)
+    usual = nn.functional.cross_entropy(output, target, ignore_index=ignored)
+    kept = target != ignored
+    even = -(output.log_softmax(1).mean(1) * kept).sum() / kept.sum()
     return (1 - label_smoothing) * usual + label_smoothing * even

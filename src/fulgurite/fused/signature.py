@@ -59,9 +59,7 @@ def _attributes(model: nn.Module, module: nn.Module) -> list[tuple[str, Any]]:
     if isinstance(module, Metric):
         return []
     left_out = _LIGHTNINGS_OWN.union(getattr(model, "not_in_step", ())) if module is model else ()
-    return [
-        (key, value) for key, value in vars(module).items() if key not in _BOOKKEEPING and key not in left_out
-    ]
+    return [(key, value) for key, value in vars(module).items() if key not in _BOOKKEEPING and key not in left_out]
 
 
 def _plain(value: Any, own: set[int], depth: int = 4) -> Any:

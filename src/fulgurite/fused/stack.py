@@ -42,7 +42,7 @@ def stack_rows(tensors: Sequence[Tensor]) -> Tensor:
     first = tensors[0]
     stacked = torch.empty_strided(
         (len(tensors), *first.shape),
-        (first.numel(), *first.stride()),
+        (first.numel(), *torch.empty_like(first).stride()),
         dtype=first.dtype,
         device=first.device,
     )

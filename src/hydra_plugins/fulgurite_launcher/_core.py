@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from fulgurite.build import build
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.plan import groups
 from fulgurite.fused.run import Settings, run_together
 from fulgurite.log import quiet_libraries
+from hydra_plugins.fulgurite_launcher._compose import Composer
 
 if TYPE_CHECKING:
     from hydra_plugins.fulgurite_launcher.fused import FusedLauncher
@@ -23,7 +24,8 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
     setup_globals()
     configure_log(launcher.config.hydra.hydra_logging, launcher.config.hydra.verbose)
     Path(str(launcher.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    configs = [_compose(launcher, overrides, initial_job_idx + own) for own, overrides in enumerate(job_overrides)]
+    compose = Composer(launcher.hydra_context, launcher.config)
+    configs = [compose(overrides, initial_job_idx + own) for own, overrides in enumerate(job_overrides)]
     returns: dict[int, JobReturn] = {}
     make = partial(build, epoch_loop=FusedEpochLoop, loaded={})
 
@@ -41,14 +43,6 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
         for members in groups(configs, launcher.max_members):
             run_together({str(initial_job_idx + own + 1): partial(start, own) for own in members}, settings)
     return [returns[own] for own in range(len(job_overrides))]
-
-
-def _compose(launcher: "FusedLauncher", overrides: Sequence[str], number: int) -> DictConfig:
-    config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, list(overrides))
-    with open_dict(config):
-        config.hydra.job.id = number
-        config.hydra.job.num = number
-    return config
 
 
 def _frozen(cfg: DictConfig) -> DictConfig:

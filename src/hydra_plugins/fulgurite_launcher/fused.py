@@ -1,15 +1,29 @@
 """The launcher that Hydra finds: thin, because Hydra imports it for a help text and for shell completion, too."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from fulgurite.errors import check_bool, check_int
-from hydra_plugins.fulgurite_launcher import config  # noqa: F401 (registers it)
+
+
+@dataclass
+class FusedLauncherConfig:
+    """``hydra/launcher=fused``; the values come from our own ``launcher`` group."""
+
+    _target_: str = "hydra_plugins.fulgurite_launcher.fused.FusedLauncher"
+    max_members: Any = "${launcher.max_members}"
+    compile: Any = "${launcher.compile}"
+    probe: Any = "${launcher.probe}"
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="fused", node=FusedLauncherConfig)
 
 
 class FusedLauncher(Launcher):
@@ -19,6 +33,9 @@ class FusedLauncher(Launcher):
         max_members: jobs in one program at most.
         compile: ``true``, ``false``, or ``auto``: where it pays.
         probe: time both ways first, and train alone what is not faster together.
+
+    Raises:
+        ConfigError: for a value that is not allowed.
     """
 
     def __init__(self, max_members: int, compile: bool | str, probe: bool) -> None:

@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 
 import pytest
-
 from fused_runs import SMALL, difference, train_alone, train_together
 
 # Seed, learning rate and whatever else a case varies differ from member to member.

@@ -155,7 +155,10 @@ def test_the_traced_layers_give_the_same_for_other_numbers(kind: str) -> None:
         return list(torch.autograd.grad(sum(each.square().sum() for each in out), leaves))
 
     def numbers() -> list[Tensor]:
-        drawn = [_input(), *(torch.randn_like(each) for each in stacked_parameters(models).values())]
+        drawn = [
+            _normal(MEMBERS, 2, BATCH, FEATURES),
+            *(torch.randn_like(each) for each in stacked_parameters(models).values()),
+        ]
         return [each.detach() for each in drawn]
 
     traced = make_fx(gradients_of)(*numbers())
