@@ -1,6 +1,6 @@
 """How fast Fulgurite is, as ratios measured in one run on one thread.
 
-    python scripts/benchmark.py [startup memory accuracy epoch augment regression] [--repeats N] [--quick] [--seeds N]
+    python scripts/benchmark.py [startup memory accuracy epoch augment regression fused] [--repeats N] [--quick] [--seeds N]
 
 Training is measured against ``hand_loop.py`` on the same tensors, in process CPU time, in turns; the median of the
 pairwise ratios counts. Prints a table, writes ``outputs/benchmark.json``, asserts nothing.
@@ -17,6 +17,7 @@ from pathlib import Path
 # One thread, for torch and all it starts; the library reads it when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import fused_items
 import process_items
 import training_items
 from timing import Item, table
@@ -42,6 +43,7 @@ ITEMS: dict[str, Callable[[Options], list[Item]]] = {
     "epoch": lambda options: training_items.epoch(options.repeats, options.quick),
     "augment": lambda options: training_items.augment(options.repeats, options.quick),
     "regression": lambda options: training_items.regression(options.repeats, options.quick),
+    "fused": lambda options: fused_items.fused(options.repeats, options.quick),
 }
 
 

@@ -45,18 +45,22 @@ def plan(overrides: Sequence[str]) -> list[list[str]]:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    from fulgurite.compose import Composer
+
     if any(override.lstrip("+").startswith(_PLANNED_ELSEWHERE) for override in overrides):
         return []
     seen: set[str] = set()
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
-        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        loader = GlobalHydra.instance().config_loader()
+        parser = OverridesParser.create(config_loader=loader)
+        compose_job = Composer(loader, lambda job: compose(config.CONFIG_NAME, overrides=job))
         jobs = BasicSweeper.split_arguments(parser.parse_overrides(list(overrides)), None)[0]
         for job in jobs:
             if seen.issuperset(job):
                 continue
             seen.update(job)
             try:
-                refuse_many_devices(compose(config.CONFIG_NAME, overrides=job))
+                refuse_many_devices(compose_job(job))
             except Exception as error:
                 # Told with this job's choices: a key may exist in model=mlp and not in model=cnn.
                 message = explain(error, job)

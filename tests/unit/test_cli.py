@@ -21,7 +21,7 @@ class Training:
     folders: list[Path] = field(default_factory=list)
     argv: list[str] = field(default_factory=list)
 
-    def __call__(self, cfg, overrides):
+    def __call__(self, cfg, overrides, build=None):
         self.jobs.append(list(overrides))
         self.folders.append(Path(cfg.folder))
         self.argv = list(sys.argv)

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from fulgurite.build import build
+from fulgurite.build import Run, build
+from fulgurite.compose import Composer
 from fulgurite.fused.loop import FusedEpochLoop
-from fulgurite.fused.plan import groups
+from fulgurite.fused.plan import groups, structure_of
 from fulgurite.fused.run import Settings, run_together
 from fulgurite.log import quiet_libraries
-from hydra_plugins.fulgurite_launcher._compose import Composer
 
 if TYPE_CHECKING:
     from hydra_plugins.fulgurite_launcher.fused import FusedLauncher
@@ -24,10 +24,9 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
     setup_globals()
     configure_log(launcher.config.hydra.hydra_logging, launcher.config.hydra.verbose)
     Path(str(launcher.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    compose = Composer(launcher.hydra_context, launcher.config)
-    configs = [compose(overrides, initial_job_idx + own) for own, overrides in enumerate(job_overrides)]
+    configs = _compose_all(launcher, job_overrides, initial_job_idx)
     returns: dict[int, JobReturn] = {}
-    make = partial(build, epoch_loop=FusedEpochLoop, loaded={})
+    make = _Maker()
 
     def start(own: int) -> None:
         returns[own] = run_job(
@@ -45,8 +44,39 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
     return [returns[own] for own in range(len(job_overrides))]
 
 
+def _compose_all(
+    launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+) -> list[DictConfig]:
+    loader = launcher.hydra_context.config_loader
+    compose = Composer(loader, partial(loader.load_sweep_config, launcher.config))
+    configs = []
+    for number, overrides in enumerate(job_overrides, initial_job_idx):
+        config = compose(overrides)
+        with open_dict(config):
+            config.hydra.job.id = number
+            config.hydra.job.num = number
+        configs.append(config)
+    return configs
+
+
 def _frozen(cfg: DictConfig) -> DictConfig:
     """All interpolations resolved, because Hydra's own values change as jobs take turns; without lines of its own."""
     OmegaConf.resolve(cfg)
     cfg.callbacks.progress = None
     return cfg
+
+
+class _Maker:
+    """Builds the runs of a sweep: they share their data, and only the first of them tries its validation out."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+        self._tried: set[str] = set()
+
+    def __call__(self, cfg: DictConfig) -> Run:
+        run = build(cfg, epoch_loop=FusedEpochLoop, loaded=self._loaded)
+        structure = structure_of(cfg)
+        if structure in self._tried:
+            run.trainer.num_sanity_val_steps = 0
+        self._tried.add(structure)
+        return run
