@@ -1,6 +1,7 @@
 """How fast Fulgurite is, as ratios measured in one run on one thread.
 
-    python scripts/benchmark.py [startup memory accuracy epoch augment regression fused] [--repeats N] [--quick] [--seeds N]
+    python scripts/benchmark.py [startup memory accuracy epoch augment regression fused]
+                                [--repeats N] [--quick] [--seeds N]
 
 Training is measured against ``hand_loop.py`` on the same tensors, in process CPU time, in turns; the median of the
 pairwise ratios counts. Prints a table, writes ``outputs/benchmark.json``, asserts nothing.

@@ -1,10 +1,11 @@
-"""Benchmark items of fused sweeps: whole sweeps through the command line, against ``launcher=basic``, in this process."""
+"""Benchmark items of fused sweeps: whole sweeps by the command line in this process, against ``launcher=basic``."""
 
 import contextlib
 import io
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from timing import Item, paired_ratios
 
@@ -39,9 +40,7 @@ def fused(repeats: int, quick: bool) -> list[Item]:
         subset = ("data.train_subset=11000",) if quick else ()
         overrides = (*case.overrides, *PLAIN.get(case.overrides[0], ()), *subset, f"seed=range({case.members})")
         values, pairs = paired_ratios(
-            lambda overrides=overrides: seconds("basic", overrides),
-            lambda overrides=overrides: seconds("fused", overrides),
-            repeats,
+            partial(seconds, "basic", overrides), partial(seconds, "fused", overrides), repeats
         )
         basic, together = (min(column) for column in zip(*pairs, strict=True))
         note = f"{basic:.1f} s one after the other, {together:.1f} s together"

@@ -194,6 +194,7 @@ class Augmentations:
         self._transforms = transforms
 
     def __call__(self, x: Tensor, draws: Draws | JointDraws) -> Tensor:
+        """Raw samples to raw samples."""
         for transform in self._transforms:
             x = transform(x, draws)
         return x

@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -69,9 +69,7 @@ class Group:
         # Rows of members that have ended go on with another's batches and rates; nobody looks at them.
         stand_in = [first if ended else own for own, ended in enumerate(self.ended)]
         batches = Batches([self.loops[own] for own in stand_in], number)
-        rates = {
-            own: self.loops[own].take_rates(lambda own=own: self._optimizer.rates(own), number) for own in self.waiting
-        }
+        rates = {own: self.loops[own].take_rates(partial(self._optimizer.rates, own), number) for own in self.waiting}
         losses, outputs, targets = [], [], []
         with _fast_products(self._device):
             for step in range(number):

@@ -59,14 +59,11 @@ class FusedEpochLoop(FastEpochLoop):
             return "its trainer, model or callbacks look into single steps"
         if self.trainer.val_check_batch is None:
             return "trainer.val_check_interval is a time"
-        for callback in self.trainer.callbacks:
-            if any(hook.func.__self__ is callback for hook in self._hooks if isinstance(hook, partial)):
-                return f"its callback {type(callback).__name__} looks at each batch"
+        # Callbacks' hooks are bound to trainer and model, the model's own are not.
+        watching = [hook for hook in (*self._batch_start, *self._batch_end) if isinstance(hook, partial)]
+        if watching:
+            return f"its callback {type(watching[0].func.__self__).__name__} looks at each batch"
         return None
-
-    @property
-    def _hooks(self) -> list[Any]:
-        return [*self._batch_start, *self._batch_end]
 
     @property
     def model(self) -> Supervised:
@@ -85,7 +82,8 @@ class FusedEpochLoop(FastEpochLoop):
 
     def num_wanted(self) -> int:
         """Steps until something happens between two of them: a log, a validation, the end."""
-        trainer, progress = self.trainer, self.batch_progress
+        trainer: Any = self.trainer
+        progress = self.batch_progress
         ahead = [
             _MOST_STEPS,
             trainer.num_training_batches - progress.current.ready,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.random import mtrand
 
 
 class Member(threading.Thread):
@@ -107,16 +108,16 @@ def _fresh_generators() -> _Generators:
     """Of their own, in the state that the global ones are in."""
     own = _get_generators()
     # The bit generator itself is exchanged: to copy its state takes 50 microseconds.
-    numpy = np.random.MT19937()
-    numpy.state = np.random.get_bit_generator().state
+    numpy: Any = np.random.MT19937()
+    numpy.state = own.numpy.state
     return replace(own, numpy=numpy)
 
 
 def _get_generators() -> _Generators:
-    return _Generators(torch.default_generator.get_state(), np.random.get_bit_generator(), random.getstate())
+    return _Generators(torch.default_generator.get_state(), mtrand.get_bit_generator(), random.getstate())
 
 
 def _set_generators(generators: _Generators) -> None:
     torch.default_generator.set_state(generators.torch)
-    np.random.set_bit_generator(generators.numpy)
+    mtrand.set_bit_generator(generators.numpy)
     random.setstate(generators.python)

@@ -129,7 +129,8 @@ class _Step(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor, y: Tensor) -> Any:
-        return self.model.training_step((x, y), 0)
+        step: Any = self.model.training_step
+        return step((x, y), 0)
 
 
 def _notes_into(dropouts: list[Dropout], size: int) -> Callable[[Tensor, Any], Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Cell = tuple[Tensor, ...]
+Cell = tuple[Any, ...]
 
 
 def run_recurrent(

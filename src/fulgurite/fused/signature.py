@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
+from torchmetrics import Metric, MetricCollection
 
 from fulgurite.fused.loop import FusedEpochLoop
 
@@ -22,7 +22,7 @@ def signature(loop: FusedEpochLoop) -> tuple[Any, ...]:
 
 
 def lifted(models: Sequence[nn.Module]) -> dict[tuple[str, str], Tensor]:
-    """Numbers that differ between models of one signature: (module's name, attribute) to their values, a tensor of K."""
+    """Numbers that differ between models of one signature: (module's name, attribute) to a tensor of K."""
     values = [_numbers(model) for model in models]
     device = next(models[0].parameters()).device
     dtype = next(models[0].parameters()).dtype
@@ -56,7 +56,7 @@ def _numbers(model: nn.Module) -> dict[tuple[str, str], float]:
 
 def _attributes(model: nn.Module, module: nn.Module) -> list[tuple[str, Any]]:
     """Attributes of a module that a step may compute with."""
-    if isinstance(module, Metric):
+    if isinstance(module, Metric | MetricCollection):
         return []
     left_out = _LIGHTNINGS_OWN.union(getattr(model, "not_in_step", ())) if module is model else ()
     return [(key, value) for key, value in vars(module).items() if key not in _BOOKKEEPING and key not in left_out]

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from fulgurite.build import Run, build
 from fulgurite.compose import Composer
 from fulgurite.fused.loop import FusedEpochLoop
-from fulgurite.fused.plan import groups, structure_of
 from fulgurite.fused.run import Settings, run_together
+from fulgurite.groups import groups, structure_of
 from fulgurite.log import quiet_libraries
 
 if TYPE_CHECKING:

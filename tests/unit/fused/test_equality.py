@@ -10,8 +10,8 @@ from fused_runs import SMALL, difference, train_alone, train_together
 MEMBERS = (("seed=1", "optimizer.lr=0.003"), ("seed=2", "optimizer.lr=0.01"), ("seed=2", "optimizer.lr=0.001"))
 MODELS = {
     "mlp": ("model=mlp", "model.hidden=[12,9]"),
-    # Not with Adam: the weight of a pixel that is constant over a batch has no effect before batch norm, so its gradient
-    # is rounding noise, and Adam scales noise up to whole steps.
+    # Not with Adam: the weight of a pixel that is constant over a batch has no effect before batch norm, so its
+    # gradient is rounding noise, and Adam scales noise up to whole steps.
     "mlp, batch norm": ("model=mlp", "model.hidden=[12]", "model.norm=batch", "optimizer=sgd"),
     "mlp, dropout": ("model=mlp", "model.hidden=[12,9]", "model.dropout=0.3", "model.norm=none"),
     "linear": ("model=linear",),

@@ -12,7 +12,6 @@ from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from fulgurite import build as building
 from fulgurite.log import log_to
 from fulgurite.models.mlp import MLP
-from fulgurite.training import loop as loops
 from fulgurite.training.loop import FastEpochLoop
 
 # 12 steps an epoch.
@@ -78,12 +77,9 @@ class Trained:
     seen: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-def train(cfg, folder: Path, monkeypatch, *, fast: bool, callbacks=(), model=None) -> Trained:
+def train(cfg, folder: Path, *, fast: bool, callbacks=(), model=None) -> Trained:
     """Train with one of the loops, and make sure that it was that one."""
-    with monkeypatch.context() as patch:
-        if not fast:
-            patch.setattr(loops, "FastEpochLoop", _TrainingEpochLoop)
-        run = building.build(cfg)
+    run = building.build(cfg, epoch_loop=FastEpochLoop if fast else _TrainingEpochLoop)
     folder.mkdir(exist_ok=True)
     recorder = Recorder()
     run.trainer.callbacks = [recorder, *callbacks, *run.trainer.callbacks]
@@ -120,7 +116,7 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 
 @pytest.fixture
-def both(compose_config, tmp_path, monkeypatch):
+def both(compose_config, tmp_path):
     """Train the same config with the fast loop and with Lightning's."""
 
     def run(*overrides: str, callbacks=lambda: (), model=lambda: None) -> tuple[Trained, Trained]:
@@ -128,7 +124,7 @@ def both(compose_config, tmp_path, monkeypatch):
         for fast in (True, False):
             folder = tmp_path / ("fast" if fast else "slow")
             cfg = compose_config(*SMALL, *overrides, folder=folder)
-            trained.append(train(cfg, folder, monkeypatch, fast=fast, callbacks=callbacks(), model=model()))
+            trained.append(train(cfg, folder, fast=fast, callbacks=callbacks(), model=model()))
         return trained[0], trained[1]
 
     return run
@@ -225,9 +221,7 @@ def test_a_callback_stops_training_in_the_middle_of_an_epoch(both):
 
 @pytest.mark.parametrize("step", [5, 12, 17], ids=["first epoch", "end of an epoch", "second epoch"])
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
-def test_a_run_resumed_from_a_checkpoint_inside_an_epoch_ends_as_the_whole_run(
-    compose_config, tmp_path, monkeypatch, step
-):
+def test_a_run_resumed_from_a_checkpoint_inside_an_epoch_ends_as_the_whole_run(compose_config, tmp_path, step):
     ends = {}
     for fast in (True, False):
         path = tmp_path / f"{fast}.ckpt"
@@ -235,12 +229,11 @@ def test_a_run_resumed_from_a_checkpoint_inside_an_epoch_ends_as_the_whole_run(
         ends["whole", fast] = train(
             compose_config(*SMALL, "model.dropout=0.5", folder=whole),
             whole,
-            monkeypatch,
             fast=fast,
             callbacks=[SaveAt(path, step)],
         )
         cfg = compose_config(*SMALL, "model.dropout=0.5", f"checkpoint={path}", folder=rest)
-        ends["rest", fast] = train(cfg, rest, monkeypatch, fast=fast)
+        ends["rest", fast] = train(cfg, rest, fast=fast)
     whole_end, rest_end = ends["whole", True], ends["rest", True]
     assert all(torch.equal(whole_end.weights[name], rest_end.weights[name]) for name in whole_end.weights)
     ends_of_batches = [seen for seen in whole_end.seen if seen[0] == "end"]
