@@ -15,10 +15,10 @@ from fulgurite.data.batches import BatchLoader
 from fulgurite.data.draws import JointDraws
 from fulgurite.fused.loop import FusedEpochLoop, Results
 from fulgurite.fused.optimizers import stack_optimizers
-from fulgurite.fused.program import Dropout, Program
-from fulgurite.fused.signature import lifted
+from fulgurite.fused.program import Dropout, Program, StepOutput
+from fulgurite.fused.records import Call
+from fulgurite.fused.signature import differing, lifted
 from fulgurite.fused.stack import Stack
-from fulgurite.randomness import Stream, derive_seed
 
 
 class Group:
@@ -42,12 +42,11 @@ class Group:
         models = [loop.model for loop in loops]
         for model in models:
             model.train()
-        self._lifted = lifted(models)
+        self._lifted, self._differing = lifted(models), differing(models)
         self._stack = Stack(models)
         self._optimizer = stack_optimizers([loop.optimizer for loop in loops], self._stack)
         self._programs: dict[Any, Program] = {}
         self._compiled = False
-        self._generator = torch.Generator(device=loops[0].loader.x.device)
         self._clip = self._clip_values()
         self._precision: Any = loops[0].trainer.precision_plugin
         batches = Batches(self.loops, 1)
@@ -69,8 +68,12 @@ class Group:
         # Rows of members that have ended go on with another's batches and rates; nobody looks at them.
         stand_in = [first if ended else own for own, ended in enumerate(self.ended)]
         batches = Batches([self.loops[own] for own in stand_in], number)
+        for own in self.waiting:
+            # Else a schedule warns that it was stepped first.
+            self.loops[own].optimizer._opt_called = True  # type: ignore[attr-defined]
         rates = {own: self.loops[own].take_rates(partial(self._optimizer.rates, own), number) for own in self.waiting}
-        losses, outputs, targets = [], [], []
+        steps: list[StepOutput] = []
+        targets = []
         with _fast_products(self._device):
             for step in range(number):
                 started = time.perf_counter()
@@ -78,21 +81,27 @@ class Group:
                 program = self._program(batch, batches.shared)
                 out = program(batch, self._masks(program.dropouts, stand_in, step))
                 self._optimizer.step(self._clipped(out.gradients), [rates[own][step] for own in stand_in])
-                losses.append(out.losses)
-                outputs.append(out.extra["output"])
+                steps.append(out._replace(gradients=[]))
                 targets.append(batch[1])
                 times.append(time.perf_counter() - started)
         self.step_s = statistics.median(times)
         for own in self.waiting:
             self.loops[own].loader.skip(number)
-            # Else the schedule warns that it was stepped first.
-            self.loops[own].optimizer._opt_called = True  # type: ignore[attr-defined]
-        all_losses, all_outputs, all_targets = torch.stack(losses), torch.stack(outputs), torch.stack(targets)
+        return self._results(steps, torch.stack(targets), program.calls, batches.shared)
+
+    def _results(
+        self, steps: Sequence[StepOutput], targets: Tensor, calls: Sequence[Call], shared: bool
+    ) -> dict[int, Results]:
+        losses = torch.stack([each.losses for each in steps])
+        outputs = None if steps[0].output is None else torch.stack([each.output for each in steps])  # type: ignore[misc]
+        recorded = [torch.stack(values) for values in zip(*(each.recorded for each in steps), strict=True)]
         return {
             own: Results(
-                all_losses[:, own],
-                all_outputs[:, own],
-                all_targets if batches.shared else all_targets[:, own],
+                losses[:, own],
+                None if outputs is None else outputs[:, own],
+                targets if shared else targets[:, own],
+                calls,
+                [each[:, own] for each in recorded],
             )
             for own in self.waiting
         }
@@ -108,7 +117,7 @@ class Group:
         if key not in self._programs:
             model = self.loops[self.waiting[0]].model
             with self._precision.train_step_context():
-                self._programs[key] = Program(model, self._stack, self._lifted, batch, shared=shared)
+                self._programs[key] = Program(model, self._stack, self._lifted, self._differing, batch, shared=shared)
             if self._compiled:
                 self._programs[key].compile()
         return self._programs[key]
@@ -118,11 +127,10 @@ class Group:
         masks = [torch.ones(len(self.loops), *each.shape, dtype=each.dtype, device=self._device) for each in dropouts]
         for row, own in enumerate(stand_in if dropouts else ()):
             loop = self.loops[own]
-            # As ``Supervised.on_train_batch_start`` seeds it.
-            self._generator.manual_seed(derive_seed(loop.model.seed, Stream.STEP, loop.global_step + step, 0))
+            loop.seed_step(step)
             for mask, dropout in zip(masks, dropouts, strict=True):
                 if (p := dropout.probabilities[own]) > 0:
-                    mask[row].bernoulli_(1 - p, generator=self._generator).div_(1 - p)
+                    mask[row].bernoulli_(1 - p, generator=loop.generator).div_(1 - p)
         return masks
 
     def _clip_values(self) -> Tensor | None:

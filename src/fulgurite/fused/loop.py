@@ -2,19 +2,23 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from functools import partial
 from typing import Any, NamedTuple
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from fulgurite.data.batches import BatchLoader
 from fulgurite.fused.member import Member, current_member
 from fulgurite.fused.optimizers import Rates
+from fulgurite.fused.records import Call, Replay
 from fulgurite.models.supervised import Supervised
+from fulgurite.randomness import Stream, derive_seed
 from fulgurite.training.loop import FastEpochLoop
+from fulgurite.training.loop_scope import why_special
 
 # Steps between two hand-overs at most: outputs of all of them are kept until then.
 _MOST_STEPS = 128
@@ -28,11 +32,21 @@ class Answer(Enum):
 
 
 class Results(NamedTuple):
-    """Of N steps of one member: losses N, outputs N x B x C, targets N x B or N x B x C."""
+    """Of N steps of one member.
+
+    Attributes:
+        losses: N.
+        outputs: N x B x C; ``None`` for a model that hands none out.
+        targets: N x B or N x B x C.
+        calls: what each step logged and measured.
+        recorded: what it did so with, N x ... each.
+    """
 
     losses: Tensor
-    outputs: Tensor
+    outputs: Tensor | None
     targets: Tensor
+    calls: Sequence[Call]
+    recorded: Sequence[Tensor]
 
 
 class FusedEpochLoop(FastEpochLoop):
@@ -46,29 +60,41 @@ class FusedEpochLoop(FastEpochLoop):
     _alone = False
     # Seconds of the last step that it made itself.
     step_s = 0.0
+    _replay: Replay | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.generator = torch.Generator()
 
     def on_run_start(self, data_fetcher: Any) -> None:
         """Look up what does not change within an epoch."""
         super().on_run_start(data_fetcher)
         self._member: Member | None = current_member()
         self._has_passed = False
+        self._special = why_special(self.trainer)
+        if self._special is None:
+            self._look_up(data_fetcher)
 
     def why_alone(self) -> str | None:
         """Why this job's steps cannot be computed with others'; ``None`` when they can."""
-        if not self._fast:
-            return "its trainer, model or callbacks look into single steps"
+        if self._special is not None:
+            return self._special
         if self.trainer.val_check_batch is None:
             return "trainer.val_check_interval is a time"
         # Callbacks' hooks are bound to trainer and model, the model's own are not.
-        watching = [hook for hook in (*self._batch_start, *self._batch_end) if isinstance(hook, partial)]
-        if watching:
-            return f"its callback {type(watching[0].func.__self__).__name__} looks at each batch"
+        hooks = [*self._batch_start, *self._batch_end]
+        for hook in hooks:
+            if isinstance(hook, partial):
+                callback: Any = hook.func
+                return f"its callback {type(callback.__self__).__name__} looks at each batch"
+        if hooks and not isinstance(self.model, Supervised):
+            return "its model has a hook on_train_batch_end"
         return None
 
     @property
-    def model(self) -> Supervised:
+    def model(self) -> pl.LightningModule:
         """What is trained."""
-        return self.trainer.lightning_module  # type: ignore[return-value]
+        return self.trainer.lightning_module
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -108,8 +134,10 @@ class FusedEpochLoop(FastEpochLoop):
         if self._alone or self._member is None or self._restarting:
             super().advance(data_fetcher)
             return
+        self.generator.set_state(torch.default_generator.get_state())
         answer = self._member.ask(self)
         if isinstance(answer, Results):
+            torch.default_generator.set_state(self.generator.get_state())
             self._account(data_fetcher, answer)
             return
         self._alone = answer is Answer.ALONE
@@ -135,8 +163,6 @@ class FusedEpochLoop(FastEpochLoop):
         number = len(results.losses)
         self._has_passed = True
         data_fetcher.fetched += number
-        connector = self.trainer._logger_connector
-        connector._first_loop_iter = connector._first_loop_iter is None and number == 1
         counts = self.automatic_optimization.optim_progress.optimizer
         for progress in (self.batch_progress, counts.step, counts.zero_grad):
             _add(progress.total, number)
@@ -146,8 +172,32 @@ class FusedEpochLoop(FastEpochLoop):
             self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
         # The last of them is counted as the turn ends.
         self._batches_that_stepped += number - 1
-        self.model.collect_training(results.losses.mean(), results.outputs.flatten(0, 1), results.targets.flatten(0, 1))
-        self.model.log_step(results.losses[-1])
+        self._log(results)
+
+    def _log(self, results: Results) -> None:
+        """Log and measure what the steps would have."""
+        connector: Any = self.trainer._logger_connector
+        is_first = connector._first_loop_iter is None
+        if isinstance(self.model, Supervised) and results.outputs is not None:
+            self.model.collect_training(
+                results.losses.mean(), results.outputs.flatten(0, 1), results.targets.flatten(0, 1)
+            )
+            self.model.log_step(results.losses[-1])
+        if results.calls:
+            # At the first batch of an epoch, ``self.log`` forgets the epoch before.
+            connector._first_loop_iter = is_first
+            self._replay = self._replay or Replay(self.model)
+            self._replay(results.calls, results.recorded, results.targets.shape[1])
+            connector._first_loop_iter = is_first and len(results.losses) == 1
+            connector.on_batch_end()
+            connector.update_train_step_metrics()
+        connector._first_loop_iter = is_first and len(results.losses) == 1
+
+    def seed_step(self, ahead: int) -> None:
+        """Prepare ``generator`` for what the step after ``ahead`` others draws, as the solo run would be."""
+        if isinstance(self.model, Supervised):
+            # As ``Supervised.on_train_batch_start`` does; other models go on drawing from one generator.
+            self.generator.manual_seed(derive_seed(self.model.seed, Stream.STEP, self.global_step + ahead, 0))
 
 
 def _add(tracker: Any, number: int) -> None:

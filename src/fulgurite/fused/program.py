@@ -5,22 +5,20 @@ graph of tensor operations: after that a step costs no Python of the model's, no
 Shapes: K members, B batch, S the shape of one parameter.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from fulgurite.fused.records import Call, Recorder, UnfusableError
 from fulgurite.fused.rules import Rules
 from fulgurite.fused.stack import Stack
-
-
-class UnfusableError(Exception):
-    """Why a step cannot be batched over members, in words for the user."""
+from fulgurite.fused.surroundings import BATCH_IDX, alone
 
 
 @dataclass(frozen=True)
@@ -33,11 +31,19 @@ class Dropout:
 
 
 class StepOutput(NamedTuple):
-    """Of one step: gradients in the order of the stack's parameters (K x S), losses (K), other tensors (K x ...)."""
+    """Of one step.
+
+    Attributes:
+        gradients: in the order of the stack's parameters, K x S.
+        losses: K.
+        output: what the step handed out as ``output``, K x B x C.
+        recorded: what it logged and measured with, K x ... each.
+    """
 
     gradients: list[Tensor]
     losses: Tensor
-    extra: dict[str, Tensor]
+    output: Tensor | None
+    recorded: list[Tensor]
 
 
 class Program:
@@ -47,11 +53,13 @@ class Program:
         model: one of the members; its ``training_step`` is traced. Its own tensors are not touched.
         stack: the members' tensors.
         lifted: attributes that differ between members, (module's name, attribute) to a tensor of K.
+        differing: hyper-parameters that differ between members and are not lifted.
         batch: an example (x, y), each K x B x ..., or B x ... when ``shared``.
         shared: all members see the same batch.
 
     Attributes:
         dropouts: the masks that a call needs, in order.
+        calls: what the step logs and measures.
 
     Raises:
         UnfusableError: with the reason.
@@ -59,9 +67,10 @@ class Program:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: pl.LightningModule,
         stack: Stack,
         lifted: Mapping[tuple[str, str], Tensor],
+        differing: Sequence[str],
         batch: Sequence[Tensor],
         *,
         shared: bool,
@@ -70,12 +79,16 @@ class Program:
         self._stack = stack
         self._lifted = list(lifted.values())
         self._lifted_names = list(lifted)
+        self._differing = differing
         self._batch_dim = None if shared else 0
-        self._extra: list[str] = []
+        self._has_output = False
+        self.calls: list[Call] = []
         self.dropouts: list[Dropout] = []
         self._inputs = [*stack.parameters.values(), *stack.constants.values(), *self._lifted]
         try:
             self._graph = self._trace(batch)
+        except UnfusableError:
+            raise
         except (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError, IndexError) as error:
             raise UnfusableError(_reason(error)) from error
 
@@ -84,7 +97,9 @@ class Program:
         with torch.no_grad():
             out = self._graph(*self._inputs, *batch, *masks)
         number = len(self._stack.parameters)
-        return StepOutput(out[:number], out[number], dict(zip(self._extra, out[number + 1 :], strict=True)))
+        rest = out[number + 1 :]
+        output = rest.pop(0) if self._has_output else None
+        return StepOutput(out[:number], out[number], output, rest)
 
     def compile(self) -> None:
         """Compile the graph; the next call takes the time for it."""
@@ -104,21 +119,27 @@ class Program:
         parts = _split(flat, len(names), len(constants), len(self._lifted), 2)
         trained = [each.detach().requires_grad_() for each in parts[0]]
 
-        def step_of_one(trained: Any, constant: Any, lifted: Any, batch: Any, masks: Any) -> tuple[Any, Any]:
+        def step_of_one(trained: Any, constant: Any, lifted: Any, batch: Any, masks: Any) -> Any:
             waiting = iter(masks)
+            recorder = Recorder()
             tensors = dict(zip([*names, *constants], [*trained, *constant], strict=True))
-            with Rules(drop or (lambda x, p: x * next(waiting))), _attributes(self._model, self._lifted_names, lifted):
+            with (
+                recorder.watching(self._model),
+                alone(self._model, dict(zip(self._lifted_names, lifted, strict=True)), self._differing),
+                Rules(drop or (lambda x, p: x * next(waiting))),
+            ):
                 out = functional_call(_Step(self._model), {f"model.{k}": v for k, v in tensors.items()}, tuple(batch))
-            if isinstance(out, Mapping):
-                return out["loss"], {name: value for name, value in out.items() if name != "loss"}
-            return out, {}
+            loss = out.get("loss") if isinstance(out, Mapping) else out
+            if not isinstance(loss, Tensor):
+                raise UnfusableError("its training step skips batches by returning no loss")
+            output = out.get("output") if isinstance(out, Mapping) else None
+            self._has_output, self.calls = output is not None, recorder.calls
+            return loss, [*([] if output is None else [output.detach()]), *recorder.tensors]
 
         step = vmap(step_of_one, in_dims=(0, 0, 0, self._batch_dim, 0), randomness="error")
-        losses, extra = step(trained, *parts[1:])
+        losses, rest = step(trained, *parts[1:])
         gradients = torch.autograd.grad(losses.sum(), trained)
-        self._extra = list(extra)
-        rest = [losses.detach(), *(each.detach() for each in extra.values())]
-        return [_laid_out_like(*pair) for pair in zip(gradients, trained, strict=True)] + rest
+        return [*map(_laid_out_like, gradients, trained), losses.detach(), *rest]
 
 
 class _Step(nn.Module):
@@ -130,7 +151,7 @@ class _Step(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Any:
         step: Any = self.model.training_step
-        return step((x, y), 0)
+        return step((x, y), BATCH_IDX)
 
 
 def _notes_into(dropouts: list[Dropout], size: int) -> Callable[[Tensor, Any], Tensor]:
@@ -155,24 +176,10 @@ def _laid_out_like(gradient: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter, requires_grad=False).copy_(gradient)
 
 
-@contextmanager
-def _attributes(model: nn.Module, names: Sequence[tuple[str, str]], values: Sequence[Any]) -> Iterator[None]:
-    """Set attributes of submodules while the context lasts."""
-    owners = [(model.get_submodule(module), attribute) for module, attribute in names]
-    before = [vars(module)[attribute] for module, attribute in owners]
-    try:
-        for (module, attribute), value in zip(owners, values, strict=True):
-            vars(module)[attribute] = value
-        yield
-    finally:
-        for (module, attribute), value in zip(owners, before, strict=True):
-            vars(module)[attribute] = value
-
-
 def _reason(error: Exception) -> str:
     """What stood in the way, in the words of whoever wrote the step."""
     text = str(error).strip()
-    if ".item()" in text:
+    if ".item()" in text or "control flow" in text:
         return "its training step calls .item(), or branches on a tensor's value"
     if "randomness" in text:
         return "its training step draws random numbers other than dropout's"

@@ -10,7 +10,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from fulgurite.fused.group import Group
 from fulgurite.fused.loop import Answer, FusedEpochLoop
 from fulgurite.fused.member import Member
-from fulgurite.fused.program import UnfusableError
+from fulgurite.fused.records import UnfusableError
 from fulgurite.fused.signature import signature
 
 # Steps of each kind behind the choice between training together and alone.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
 from fulgurite.fused.loop import FusedEpochLoop
+from fulgurite.fused.surroundings import HPARAMS
 
 # What torch and Lightning keep on a module for themselves.
 _BOOKKEEPING = frozenset(vars(nn.Module()))
@@ -21,16 +22,30 @@ def signature(loop: FusedEpochLoop) -> tuple[Any, ...]:
     return (*_model(loop.model), *_optimizer(loop), *_batches(loop))
 
 
-def lifted(models: Sequence[nn.Module]) -> dict[tuple[str, str], Tensor]:
+def lifted(models: Sequence[pl.LightningModule]) -> dict[tuple[str, str], Tensor]:
     """Numbers that differ between models of one signature: (module's name, attribute) to a tensor of K."""
-    values = [_numbers(model) for model in models]
+    values: list[dict[tuple[str, str], Any]] = [_numbers(model) for model in models]
     device = next(models[0].parameters()).device
     dtype = next(models[0].parameters()).dtype
+    for each, model in zip(values, models, strict=True):
+        each.update({(HPARAMS, str(key)): value for key, value in model.hparams.items()})
     return {
         where: torch.tensor([each[where] for each in values], dtype=dtype, device=device)
         for where in values[0]
-        if len({each[where] for each in values}) > 1
+        if len({repr(each.get(where)) for each in values}) > 1
+        and all(isinstance(each.get(where), float) for each in values)
     }
+
+
+def differing(models: Sequence[pl.LightningModule]) -> list[str]:
+    """Hyper-parameters that differ between models and are not numbers that could be lifted."""
+    first = models[0].hparams
+    return [
+        str(key)
+        for key in first
+        if len({repr(model.hparams.get(key)) for model in models}) > 1
+        and not all(isinstance(model.hparams.get(key), float) for model in models)
+    ]
 
 
 def _model(model: nn.Module) -> list[Any]:

@@ -49,23 +49,27 @@ class FastEpochLoop(_TrainingEpochLoop):
     def on_run_start(self, data_fetcher: Any) -> None:
         """Decide once an epoch which loop runs it, and look up what each step needs."""
         super().on_run_start(data_fetcher)
-        trainer = self.trainer
-        self._fast = is_covered(trainer)
+        self._fast = is_covered(self.trainer)
         if self._fast:
-            # Lightning sets it to 1 so that processes can be forked; Adam's step then opens NVIDIA's library to ask
-            # for GPUs, 35 microseconds each time. One device has nothing to fork.
-            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
-            # Without a profiler they would only build its labels.
-            data_fetcher._start_profiler = data_fetcher._stop_profiler = _do_nothing
-            self._batch_start = find_hooks(trainer, "on_train_batch_start")
-            self._batch_end = find_hooks(trainer, "on_train_batch_end")
-            # The context of plain precision does nothing, in 4 microseconds.
-            plugin, is_plain = trainer.precision_plugin, type(trainer.precision_plugin) is Precision
-            self._precision: Any = nullcontext if is_plain else plugin.train_step_context
-            self._convert: Any = (lambda batch: batch) if is_plain else plugin.convert_input
-            self._step_schedules: list[Any] = [
-                config for config in trainer.lr_scheduler_configs if config.interval == "step"
-            ]
+            self._look_up(data_fetcher)
+
+    def _look_up(self, data_fetcher: Any) -> None:
+        """Find what each step needs."""
+        trainer = self.trainer
+        # Lightning sets it to 1 so that processes can be forked; Adam's step then opens NVIDIA's library to ask
+        # for GPUs, 35 microseconds each time. One device has nothing to fork.
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+        # Without a profiler they would only build its labels.
+        data_fetcher._start_profiler = data_fetcher._stop_profiler = _do_nothing
+        self._batch_start = find_hooks(trainer, "on_train_batch_start")
+        self._batch_end = find_hooks(trainer, "on_train_batch_end")
+        # The context of plain precision does nothing, in 4 microseconds.
+        plugin, is_plain = trainer.precision_plugin, type(trainer.precision_plugin) is Precision
+        self._precision: Any = nullcontext if is_plain else plugin.train_step_context
+        self._convert: Any = (lambda batch: batch) if is_plain else plugin.convert_input
+        self._step_schedules: list[Any] = [
+            config for config in trainer.lr_scheduler_configs if config.interval == "step"
+        ]
 
     def advance(self, data_fetcher: Any) -> None:
         """Run one training step."""

@@ -30,24 +30,35 @@ _MODEL_HOOKS = (
 
 def is_covered(trainer: Any) -> bool:
     """True when the fast loop does all that this run's training steps need."""
-    model = trainer.lightning_module
-    return (
-        isinstance(model, Supervised)
-        and isinstance(trainer.train_dataloader, BatchLoader)
-        and model.automatic_optimization
-        and type(trainer.strategy) is SingleDeviceStrategy
-        and _has_plain_precision(trainer)
-        and trainer.accumulate_grad_batches == 1
-        and isinstance(trainer.profiler, PassThroughProfiler)
-        and not trainer._detect_anomaly
-        and len(trainer.optimizers) == 1
-        and not isinstance(trainer.optimizers[0], torch.optim.LBFGS)
+    return isinstance(trainer.lightning_module, Supervised) and why_special(trainer) is None
+
+
+def why_special(trainer: Any) -> str | None:
+    """What this run's training steps need beyond forward, backward and update, in words; ``None`` when nothing."""
+    model, optimizers = trainer.lightning_module, trainer.optimizers
+    base = Supervised if isinstance(model, Supervised) else pl.LightningModule
+    special = {
+        "its data does not come from memory": not isinstance(trainer.train_dataloader, BatchLoader),
+        "it optimises by hand": not model.automatic_optimization,
+        f"its strategy is {type(trainer.strategy).__name__}": type(trainer.strategy) is not SingleDeviceStrategy,
+        f"trainer.precision is {trainer.precision}": not _has_plain_precision(trainer),
+        "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
+        "it has a profiler": not isinstance(trainer.profiler, PassThroughProfiler),
+        "trainer.detect_anomaly is on": bool(trainer._detect_anomaly),
+        f"it has {len(optimizers)} optimisers": len(optimizers) != 1,
+        "LBFGS looks at each batch several times": any(isinstance(each, torch.optim.LBFGS) for each in optimizers),
         # It may end the epoch by returning -1.
-        and not _overrides(model, Supervised, "on_train_batch_start")
-        and not any(_overrides(model, pl.LightningModule, hook) for hook in _MODEL_HOOKS)
-        and not any(_overrides(trainer.datamodule, pl.LightningDataModule, hook) for hook in _DATA_HOOKS)
-        and not any(_overrides(each, pl.Callback, hook) for each in trainer.callbacks for hook in _CALLBACK_HOOKS)
-    )
+        "its model has a hook on_train_batch_start": _overrides(model, base, "on_train_batch_start"),
+        **_hooks("model", model, pl.LightningModule, _MODEL_HOOKS),
+        **_hooks("data module", trainer.datamodule, pl.LightningDataModule, _DATA_HOOKS),
+    }
+    for callback in trainer.callbacks:
+        special |= _hooks(f"callback {type(callback).__name__}", callback, pl.Callback, _CALLBACK_HOOKS)
+    return next((reason for reason, applies in special.items() if applies), None)
+
+
+def _hooks(owner: str, instance: Any, base: type, hooks: tuple[str, ...]) -> dict[str, bool]:
+    return {f"its {owner} has a hook {hook}": _overrides(instance, base, hook) for hook in hooks}
 
 
 def _has_plain_precision(trainer: pl.Trainer) -> bool:

@@ -1,0 +1,99 @@
+"""What a training step finds around it while it is traced.
+
+A trace keeps what a step did once. Whatever it reads that changes from step to step, or from member to member, would be
+frozen in silence; so such things are lifted to tensors, or refuse to be read.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.parsing import AttributeDict
+from torch import Tensor, nn
+
+from fulgurite.fused.records import UnfusableError
+
+# In the place of a module's name: an entry of ``self.hparams``.
+HPARAMS = "self.hparams"
+
+
+class _Forbidden:
+    """Refuses whatever is done with it."""
+
+    def __init__(self, name: str) -> None:
+        vars(self)["name"] = name
+
+    def _refuse(self, *args: Any) -> NoReturn:
+        raise UnfusableError(f"its training step reads {vars(self)['name']}")
+
+    __getattr__ = __getitem__ = __bool__ = __index__ = __int__ = __float__ = __len__ = __iter__ = _refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __mod__ = __floordiv__ = __pow__ = __hash__ = _refuse
+
+
+BATCH_IDX = _Forbidden("batch_idx")
+
+
+class _HParams(AttributeDict):
+    """Hyper-parameters, some of which are lifted or may not be read."""
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return self[key]
+        except KeyError as error:
+            raise AttributeError(f"there is no hyper-parameter {key}") from error
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        if isinstance(value, _Differs):
+            raise UnfusableError(f"its training step reads self.hparams.{key}, in which the jobs differ")
+        return value
+
+
+class _Differs:
+    """Marks a hyper-parameter that is not a number and not the same for all members."""
+
+
+@contextmanager
+def alone(model: pl.LightningModule, lifted: Mapping[tuple[str, str], Any], differing: Sequence[str]) -> Iterator[None]:
+    """Set lifted attributes, and keep the model from what is not part of a step, while the context lasts.
+
+    Args:
+        model: whose step is traced.
+        lifted: (module's name, attribute) to its value for one member.
+        differing: hyper-parameters that the step may not read.
+
+    Raises:
+        UnfusableError: when the step has changed attributes, which would be lost on the other steps.
+    """
+    states = [(module, dict(vars(module))) for module in model.modules()]
+    for (name, attribute), value in lifted.items():
+        if name != HPARAMS:
+            vars(model.get_submodule(name))[attribute] = value
+    vars(model)["_trainer"] = _Forbidden("its trainer, or the number of the step or epoch")
+    if "_hparams" in vars(model):
+        of_hparams = {attribute: value for (name, attribute), value in lifted.items() if name == HPARAMS}
+        marked = {key: _Differs() for key in differing}
+        vars(model)["_hparams"] = _HParams({**vars(model)["_hparams"], **marked, **of_hparams})
+    during = [(module, _sizes(module)) for module, _ in states]
+    try:
+        yield
+        for module, sizes in during:
+            changed = {key for key, size in _sizes(module).items() if sizes.get(key) != size}
+            if changed:
+                raise UnfusableError(f"its training step keeps something for later in self.{min(changed)}")
+    finally:
+        for module, before in states:
+            vars(module).clear()
+            vars(module).update(before)
+
+
+def _sizes(module: nn.Module) -> dict[str, tuple[int, int]]:
+    """Of each attribute, which object it is, and how much it holds."""
+    return {
+        key: (id(value), len(value) if isinstance(value, list | dict | set) else 0)
+        for key, value in vars(module).items()
+        if not key.startswith("_") and not isinstance(value, Tensor)
+    }

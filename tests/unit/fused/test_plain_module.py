@@ -1,0 +1,135 @@
+"""Any LightningModule trains in a fused sweep as it does alone, or alone with a reason."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from fused_runs import SMALL, difference, train_alone, train_together
+from plain_module import PlainNet
+
+from fulgurite import build as building
+
+MEMBERS = ({"lr": 0.01, "dropout": 0.2}, {"lr": 0.003, "dropout": 0.4}, {"lr": 0.01, "smoothing": 0.1})
+
+
+@pytest.fixture
+def with_models(monkeypatch):
+    """Has the models of the runs made by a function, the seed of the config being set."""
+
+    def use(make):
+        monkeypatch.setattr(building, "build_model", lambda cfg: make(cfg.seed))
+
+    return use
+
+
+def composed(compose_config, folder: Path, number: int, *overrides: str):
+    return compose_config(*SMALL, f"seed={number}", *overrides, folder=folder / str(number))
+
+
+def test_a_users_own_module_equals_its_solo_runs(compose_config, tmp_path, with_models):
+    with_models(lambda number: PlainNet(**MEMBERS[number]))
+    case = ("trainer.precision=64-true", "trainer.max_epochs=2")
+    together = train_together([composed(compose_config, tmp_path / "fused", n, *case) for n in range(3)])
+    assert "train as one" in together.lines[0], together.lines
+    for number, (run, outcome) in enumerate(zip(together.runs, together.outcomes, strict=True)):
+        solo, expected = train_alone(composed(compose_config, tmp_path / "solo", number, *case))
+        assert difference(run, solo) < 1e-10
+        assert outcome.metrics.keys() == expected.metrics.keys() >= {"train/acc", "train/loss_epoch", "val/acc"}
+        for name, value in expected.metrics.items():
+            assert math.isclose(outcome.metrics[name], value, rel_tol=1e-6), name
+        assert run.trainer.fit_loop.state_dict() == solo.trainer.fit_loop.state_dict()
+        written, wanted = (
+            [line.split(",") for line in (each.folder / "metrics.csv").read_text().splitlines()] for each in (run, solo)
+        )
+        assert written[0] == wanted[0]
+        assert len(written) == len(wanted)
+        for row, other in zip(written[1:], wanted[1:], strict=True):
+            assert [bool(cell) for cell in row] == [bool(cell) for cell in other]
+            assert all(math.isclose(float(a), float(b), rel_tol=1e-6) for a, b in zip(row, other, strict=True) if a)
+
+
+class Reads(PlainNet):
+    """A step that cannot be traced once and for all."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+        self.seen: list[int] = []
+
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        loss = functional_loss = torch.nn.functional.cross_entropy(self(x), y)
+        if self.what == "item":
+            self.log("train/loss", loss.item())
+        elif (
+            self.what == "branch"
+            and loss > 2
+            or self.what == "batch_idx"
+            and batch_idx % 2
+            or self.what == "epoch"
+            and self.current_epoch > 0
+        ):
+            loss = 2 * loss
+        elif self.what == "memory":
+            self.seen.append(len(x))
+        elif self.what == "noise":
+            loss = torch.nn.functional.cross_entropy(self(x + torch.randn_like(x)), y)
+        elif self.what == "metric value":
+            loss = loss + 0 * self.train_acc(self(x), y)
+        elif self.what == "numpy":
+            loss = loss * float(functional_loss.detach().numpy())
+        return loss
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("item", r"its training step calls \.item\(\)"),
+        ("branch", "or branches on a tensor's value"),
+        ("batch_idx", "its training step reads batch_idx"),
+        ("epoch", "its training step reads its trainer, or the number of the step or epoch"),
+        ("memory", r"its training step keeps something for later in self\.seen"),
+        ("noise", "draws random numbers other than dropout's"),
+        ("metric value", "its training step"),
+        ("numpy", "its training step"),
+    ],
+)
+def test_a_step_that_cannot_be_batched_trains_alone_with_the_reason(
+    compose_config, tmp_path, with_models, what, reason
+):
+    with_models(lambda number: Reads(what))
+    together = train_together([composed(compose_config, tmp_path, number) for number in range(2)])
+    assert len(together.lines) == 1
+    assert "train alone" in together.lines[0]
+    assert re.search(reason, together.lines[0]), together.lines
+    assert len(together.outcomes) == 2
+    assert all(outcome.epochs == 1 for outcome in together.outcomes)
+
+
+def test_a_hyper_parameter_that_differs_and_is_read_keeps_jobs_apart(compose_config, tmp_path, with_models):
+    class Chooses(pl.LightningModule):
+        def __init__(self, kind: str) -> None:
+            super().__init__()
+            self.save_hyperparameters()
+            self.net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+
+        def forward(self, x):
+            return self.net(x)
+
+        def training_step(self, batch, batch_idx):
+            loss = torch.nn.functional.cross_entropy(self(batch[0]), batch[1])
+            return loss if self.hparams.kind == "plain" else 2 * loss
+
+        def validation_step(self, batch, batch_idx):
+            self.log("val/acc", (self(batch[0]).argmax(1) == batch[1]).float().mean())
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    with_models(lambda number: Chooses("plain" if number else "double"))
+    together = train_together([composed(compose_config, tmp_path, number) for number in range(2)])
+    assert "self.hparams.kind, in which the jobs differ" in together.lines[0]
+    assert len(together.outcomes) == 2
