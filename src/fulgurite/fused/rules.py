@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from fulgurite.fused import convolution
 from fulgurite.fused.recurrent import KINDS, run_recurrent
 
 
@@ -35,6 +36,12 @@ class Rules(TorchFunctionMode):
         if func in (Tensor.contiguous, Tensor.is_contiguous) and _is_batched(args[0]):
             # vmap knows no channels_last.
             return func(args[0])
+        if name in _PER_CHANNEL and _is_batched(args[0]) and args[0].dim() == 4:
+            return convolution.per_channel(func, *args, **kwargs)
+        if name == "conv2d" and any(map(_is_batched, (*args[1:2], kwargs.get("weight")))):
+            return convolution.conv2d(*args, **kwargs)
+        if func is nn.functional.batch_norm and _is_batched(args[0]) and args[0].dim() == 4:
+            return convolution.batch_norm(*args, **kwargs)
         if name in _DROPOUTS:
             return self._dropout(func, *args, **kwargs)
         if name in KINDS and isinstance(args[2], list | tuple) and _is_batched(args[2][0]):
@@ -52,6 +59,7 @@ class Rules(TorchFunctionMode):
         return x.copy_(dropped) if inplace else dropped
 
 
+_PER_CHANNEL = ("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "_max_pool2d")
 _PLAIN_DROPOUTS = (nn.functional.dropout,)
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 
