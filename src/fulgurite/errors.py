@@ -110,6 +110,10 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f" (did you mean {by_folded[near[0]]}?)" if near else ""
 
 
+class Pruned(Exception):
+    """Raised in a run to end it because others of its sweep are better."""
+
+
 def is_interrupt(error: BaseException) -> bool:
     """True for Ctrl-C, also where Lightning has turned it into a ``SystemExit``."""
     return isinstance(error, KeyboardInterrupt) or (

@@ -11,6 +11,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from fulgurite.build import Run
 from fulgurite.callbacks.checkpoint import BestCheckpoint
+from fulgurite.errors import Pruned
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Outcome:
         epochs: epochs completed.
         samples_per_s: training samples a second, validation apart.
         diverged: the loss became infinite or not a number.
+        pruned: it was ended because others of its sweep are better; it was not tested.
     """
 
     objective: float | None
@@ -30,6 +32,7 @@ class Outcome:
     epochs: int
     samples_per_s: float | None
     diverged: bool
+    pruned: bool = False
 
 
 def fit(run: Run) -> Outcome:
@@ -39,8 +42,12 @@ def fit(run: Run) -> Outcome:
         KeyboardInterrupt: when the user, or a termination signal, ended it.
     """
     trainer = run.trainer
-    with _interrupts():
-        trainer.fit(run.model, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
+    pruned = False
+    try:
+        with _interrupts():
+            trainer.fit(run.model, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
+    except Pruned:
+        pruned = True
     epochs = trainer.current_epoch
     metrics = _floats(trainer.callback_metrics)
     best = next((each for each in trainer.checkpoint_callbacks if isinstance(each, BestCheckpoint)), None)
@@ -49,11 +56,11 @@ def fit(run: Run) -> Outcome:
         objective, path = float(best.best_model_score), best.best_model_path
         metrics |= best.best_metrics
     diverged = run.divergence.diverged
-    if run.test and not diverged:
+    if run.test and not diverged and not pruned:
         with _interrupts():
             trainer.test(run.model, datamodule=run.data, ckpt_path=path, verbose=False, weights_only=True)
         metrics |= _floats(trainer.callback_metrics, "test/")
-    return Outcome(objective, metrics, epochs, run.throughput.samples_per_s, diverged)
+    return Outcome(objective, metrics, epochs, run.throughput.samples_per_s, diverged, pruned)
 
 
 def _floats(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -86,7 +86,7 @@ def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] 
     lost = Failure("Diverged", "the training loss became infinite or not a number; lower optimizer.lr", LOG_NAME)
     return replace(
         result,
-        status="diverged" if outcome.diverged else "finished",
+        status="diverged" if outcome.diverged else "pruned" if outcome.pruned else "finished",
         objective=replace(result.objective, value=outcome.objective),
         metrics=outcome.metrics,
         epochs=outcome.epochs,

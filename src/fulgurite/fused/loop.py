@@ -122,6 +122,14 @@ class FusedEpochLoop(FastEpochLoop):
             ahead.append(_until_next(counted.ready, trainer.val_check_batch))
         return int(max(1, min(ahead)))
 
+    def score(self) -> float:
+        """The latest value of what its checkpoints are chosen by, larger for better."""
+        watching: list[Any] = [each for each in self.trainer.checkpoint_callbacks if each.monitor is not None]
+        value = watching[0].current_score if watching else None
+        if value is None or not math.isfinite(value):
+            return -math.inf
+        return float(value) if watching[0].mode == "max" else -float(value)
+
     def num_left(self) -> int:
         """Steps until the end of training, if nothing stops it early."""
         trainer = self.trainer

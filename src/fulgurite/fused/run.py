@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from fulgurite.errors import Pruned
 from fulgurite.fused.group import Group
 from fulgurite.fused.loop import Answer, FusedEpochLoop
 from fulgurite.fused.member import Member
@@ -25,12 +26,14 @@ class Settings:
     """How to run jobs together.
 
     Attributes:
+        tell: says a line to the user.
+        halving: after 1, ``halving``, ``halving``^2 ... epochs only the best 1/``halving`` of a group go on.
         compile: compile the program of a group: ``True``, ``False``, or ``None`` where it pays.
         probe: time both ways first, and train alone what is not faster together.
-        tell: says a line to the user.
     """
 
     tell: Callable[[str], None]
+    halving: int | None = None
     compile: bool | None = None
     probe: bool = True
 
@@ -109,14 +112,19 @@ def _train(members: list[Member], settings: Settings) -> None:
         return
     settings.tell(f"{_named(members)} train as one: a step takes {_compared(solo_s, fused_s, len(members))}")
     _compile_if_it_pays(group, fused_s, settings)
+    rung = 1
     while group.waiting:
-        if 2 * len(group.waiting) <= len(members):
+        if settings.halving and _are_at(rung, group):
+            _prune(group, members, settings)
+            rung *= settings.halving
+        if group.waiting and 2 * len(group.waiting) <= len(members):
             members = _waiting(members)
             if len(members) == 1:
                 _release(members)
                 return
             group = Group([member.request for member in members])
-        _advance(group, members)
+        if group.waiting:
+            _advance(group, members)
 
 
 def _time_alone(members: Sequence[Member]) -> float:
@@ -138,6 +146,25 @@ def _advance(group: Group, members: list[Member], at_most: int | None = None) ->
     for own, results in group.run(number if at_most is None else min(number, at_most)).items():
         members[own].resume(results)
         group.ended[own] = members[own].request is None
+
+
+def _are_at(epoch: int, group: Group) -> bool:
+    """Whether all members have ended ``epoch`` epochs and begun no other."""
+    loops = [group.loops[own] for own in group.waiting]
+    return all(loop.trainer.current_epoch == epoch and not loop.batch_progress.current.ready for loop in loops)
+
+
+def _prune(group: Group, members: list[Member], settings: Settings) -> None:
+    """End all members but the best."""
+    assert settings.halving is not None
+    ranked = sorted(group.waiting, key=lambda own: group.loops[own].score(), reverse=True)
+    kept = math.ceil(len(ranked) / settings.halving)
+    for own in ranked[kept:]:
+        _end(members[own], Pruned("others of its sweep are better"))
+        group.ended[own] = True
+    if ranked[kept:]:
+        names = ", ".join(members[own].name for own in sorted(ranked[:kept]))
+        settings.tell(f"{len(ranked) - kept} of {len(ranked)} jobs are pruned; {names} go on")
 
 
 def _compile_if_it_pays(group: Group, step_s: float, settings: Settings) -> None:
@@ -169,4 +196,5 @@ def _named(members: Sequence[Member]) -> str:
 
 
 def _compared(solo_s: float, fused_s: float, size: int) -> str:
-    return f"{1000 * fused_s:.2g} ms together, {1000 * size * solo_s:.2g} ms one after the other"
+    together = f"{1000 * fused_s:.2g} ms together"
+    return together if math.isinf(solo_s) else f"{together}, {1000 * size * solo_s:.2g} ms one after the other"

@@ -43,7 +43,7 @@ class Row:
         setting: swept keys and their values, ``seed`` apart; empty for jobs without a readable record.
         metric: name of the objective; empty without a record.
         mode: ``max`` or ``min``.
-        mean: mean of the objective over the finished jobs; ``None`` when there is none.
+        mean: mean of the objective over the finished jobs, over the pruned ones when none finished; ``None`` without.
         deviation: its sample deviation (divisor n - 1); ``None`` below two.
         num_finished: finished jobs, n.
         metrics: mean of each metric over the finished jobs.
@@ -123,10 +123,12 @@ def _values(overrides: Sequence[str]) -> dict[str, str]:
 
 def _fold(setting: Mapping[str, str], jobs: Sequence[Job]) -> Row:
     finished = [job.result for job in jobs if job.result and job.status == "finished"]
+    # A setting that was pruned in all seeds is shown with the values that it was pruned for.
+    counted = finished or [job.result for job in jobs if job.result and job.status == "pruned"]
     # A job that failed before it had a config has no objective.
     objective = next((job.result.objective for job in jobs if job.result and job.result.objective.metric), None)
-    values = [result.objective.value for result in finished if result.objective.value is not None]
-    statuses = [job.status for job in jobs]
+    values = [result.objective.value for result in counted if result.objective.value is not None]
+    statuses = [_described(job) for job in jobs]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(sorted(statuses, key=_order)))
     return Row(
         setting=setting,
@@ -135,8 +137,8 @@ def _fold(setting: Mapping[str, str], jobs: Sequence[Job]) -> Row:
         mean=statistics.fmean(values) if values else None,
         deviation=statistics.stdev(values) if len(values) > 1 else None,
         num_finished=len(finished),
-        metrics=_means(finished),
-        seconds=statistics.fmean(result.seconds for result in finished) if finished else None,
+        metrics=_means(counted),
+        seconds=statistics.fmean(result.seconds for result in counted) if counted else None,
         status=statuses[0] if len(set(statuses)) == 1 else counts,
         jobs=tuple(jobs),
     )
@@ -153,11 +155,16 @@ def _means(results: Sequence[Result]) -> dict[str, float]:
     }
 
 
-def _rank(row: Row) -> tuple[bool, str, float]:
-    """Sorts the best first; objectives of different names are not compared with each other."""
+def _described(job: Job) -> str:
+    """The status, and when it was pruned."""
+    return f"pruned after epoch {job.result.epochs}" if job.result and job.status == "pruned" else job.status
+
+
+def _rank(row: Row) -> tuple[bool, bool, str, float]:
+    """Sorts the best first, pruned ones after finished; objectives of different names are not compared."""
     if row.mean is None:
-        return True, row.metric, 0.0
-    return False, row.metric, -row.mean if row.mode == "max" else row.mean
+        return True, True, row.metric, 0.0
+    return False, not row.num_finished, row.metric, -row.mean if row.mode == "max" else row.mean
 
 
 def _order(status: str) -> tuple[bool, str]:

@@ -58,7 +58,7 @@ def print_rows(folder: Path, rows: Sequence[Row]) -> None:
         if Measurement.get(console, console.options, table).minimum > console.width or _is_cut(console, table):
             table = _table(readable, folded=True)
         console.print(table)
-    lost = [job for row in rows for job in row.jobs if job.status != "finished"]
+    lost = [job for row in rows for job in row.jobs if job.status not in ("finished", "pruned")]
     if lost:
         total = sum(len(row.jobs) for row in rows)
         console.print(f"{len(lost)} of {total} jobs did not finish:")

@@ -37,7 +37,12 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
             job_subdir_key="hydra.sweep.subdir",
         )
 
-    settings = Settings(tell=partial(print, flush=True), compile=launcher.compile, probe=launcher.probe)
+    settings = Settings(
+        tell=partial(print, flush=True),
+        halving=launcher.halving,
+        compile=launcher.compile,
+        probe=launcher.probe,
+    )
     with quiet_libraries():
         for members in groups(configs, launcher.max_members):
             run_together({str(initial_job_idx + own + 1): partial(start, own) for own in members}, settings)

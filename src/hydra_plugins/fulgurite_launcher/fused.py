@@ -21,6 +21,7 @@ class FusedLauncherConfig:
     max_members: Any = "${launcher.max_members}"
     compile: Any = "${launcher.compile}"
     probe: Any = "${launcher.probe}"
+    halving: Any = "${launcher.halving}"
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="fused", node=FusedLauncherConfig)
@@ -33,15 +34,17 @@ class FusedLauncher(Launcher):
         max_members: jobs in one program at most.
         compile: ``true``, ``false``, or ``auto``: where it pays.
         probe: time both ways first, and train alone what is not faster together.
+        halving: after 1, ``halving``, ``halving``^2 ... epochs only the best 1/``halving`` go on; ``null`` for all.
 
     Raises:
         ConfigError: for a value that is not allowed.
     """
 
-    def __init__(self, max_members: int, compile: bool | str, probe: bool) -> None:
+    def __init__(self, max_members: int, compile: bool | str, probe: bool, halving: int | None) -> None:
         self.max_members = check_int("launcher.max_members", max_members)
         self.compile = None if compile == "auto" else check_bool("launcher.compile", compile)
         self.probe = check_bool("launcher.probe", probe)
+        self.halving = None if halving is None else check_int("launcher.halving", halving, low=2)
         self.config: Any = None
         self.hydra_context: Any = None
         self.task_function: Any = None

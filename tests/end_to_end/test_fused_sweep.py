@@ -1,0 +1,191 @@
+"""`python train.py -m launcher=fused` leaves what the same sweep leaves with `launcher=basic`, job by job."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from fulgurite import cli
+from fulgurite.result import read_result
+
+TRAIN = str(Path(__file__).parents[2] / "train.py")
+TINY = [
+    "trainer=cpu",
+    "model=mlp",
+    "model.hidden=[6]",
+    "data.train_subset=500",
+    "data.batch_size=50",
+    "data.eval_batch_size=1000",
+    "trainer.max_epochs=2",
+]
+# Runs of a different structure, too; a learning rate and a seed that each model has once.
+SWEPT = ["model.activation=relu,tanh", "seed=1,2"]
+
+
+def swept(root: Path, launcher: str, *words: str) -> tuple[int, Path]:
+    """Run a sweep; its exit code and folder."""
+    code = cli.train(["-m", f"launcher={launcher}", *TINY, f"output_root={root / launcher}", *words])
+    return code, next((root / launcher / "sweeps").iterdir())
+
+
+@pytest.fixture(scope="module")
+def sweeps(tmp_path_factory) -> dict[str, Path]:
+    """The same sweep by both launchers."""
+    root = tmp_path_factory.mktemp("sweeps")
+    done = {launcher: swept(root, launcher, *SWEPT, "launcher.name=x") for launcher in ("basic", "fused")}
+    assert [code for code, _ in done.values()] == [0, 0]
+    return {launcher: folder for launcher, (_, folder) in done.items()}
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def jobs_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir())
+
+
+def pairs(sweeps: dict[str, Path]) -> list[tuple[Path, Path]]:
+    return list(zip(jobs_of(sweeps["basic"]), jobs_of(sweeps["fused"]), strict=True))
+
+
+def files_in(folder: Path) -> set[str]:
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {"events" if "tfevents" in name else name for name in names}
+
+
+def test_both_launchers_leave_the_same_files_in_folders_of_the_same_names(sweeps):
+    assert len(pairs(sweeps)) == 4
+    for basic, fused in pairs(sweeps):
+        assert fused.name == basic.name
+        assert files_in(fused) == files_in(basic)
+    assert (sweeps["fused"] / "leaderboard.csv").exists()
+    assert files_in(sweeps["fused"]) == files_in(sweeps["basic"])
+
+
+def test_both_launchers_record_the_same_results(sweeps):
+    for basic, fused in pairs(sweeps):
+        one, other = read_result(basic), read_result(fused)
+        assert (
+            json.loads((basic / "result.json").read_text()).keys()
+            == json.loads((fused / "result.json").read_text()).keys()
+        )
+        assert (one.status, one.epochs, one.fingerprint) == (other.status, other.epochs, other.fingerprint)
+        assert other.metrics == pytest.approx(one.metrics, abs=1e-4)
+        assert other.objective.value == pytest.approx(one.objective.value, abs=1e-4)
+        assert [each for each in one.overrides if not each.startswith(("launcher", "output_root"))] == [
+            each for each in other.overrides if not each.startswith(("launcher", "output_root"))
+        ]
+        assert other.samples_per_s > 0
+
+
+def test_both_launchers_record_the_same_config(sweeps):
+    for basic, fused in pairs(sweeps):
+        one, other = (OmegaConf.load(folder / ".hydra" / "config.yaml") for folder in (basic, fused))
+        for cfg in (one, other):
+            del cfg["launcher"], cfg["output_root"]
+        assert one == other
+
+
+def test_both_launchers_write_the_same_rows_into_the_csv(sweeps):
+    for basic, fused in pairs(sweeps):
+        one, other = ((folder / "metrics.csv").read_text().splitlines() for folder in (basic, fused))
+        assert other[0] == one[0]
+        assert len(other) == len(one)
+
+
+def test_each_member_has_its_own_log(sweeps):
+    for _, fused in pairs(sweeps):
+        log = (fused / "train.log").read_text()
+        assert log.count("`Trainer.fit` stopped: `max_epochs=2` reached.") == 1
+
+
+def test_a_members_folder_can_be_evaluated(sweeps, capsys, monkeypatch):
+    folder = jobs_of(sweeps["fused"])[0]
+    monkeypatch.setattr(sys, "argv", ["fulgurite", "eval", str(folder)])
+    assert cli.main() == 0
+    assert f"{read_result(folder).metrics['test/acc']:.4f}" in capsys.readouterr().out
+
+
+def test_a_job_that_fails_is_named_and_the_others_finish(tmp_path, capsys):
+    code, folder = swept(tmp_path, "fused", "optimizer.lr=-1.0,0.001,0.002", "trainer.max_epochs=1", "test=false")
+    out, err = capsys.readouterr()
+    assert code == 1
+    assert err.startswith("[1/3] failed: optimizer: Invalid learning rate: -1.0")
+    assert err.count("\n") == 1
+    assert [line for line in out.splitlines() if line.startswith("[")] == [
+        f"[{n}/3] lr-{lr}" for n, lr in enumerate(("-1.0", "0.001", "0.002"), 1)
+    ]
+    assert sorted(read_result(job).status for job in jobs_of(folder)) == ["failed", "finished", "finished"]
+    assert (folder / "leaderboard.csv").exists()
+
+
+def test_a_job_that_diverges_is_named_and_counts_as_failed(tmp_path, capsys):
+    words = ("optimizer=sgd", "model.norm=none", "optimizer.lr=1e30,0.01,0.02", "trainer.max_epochs=1", "test=false")
+    code, folder = swept(tmp_path, "fused", *words)
+    assert code == 1
+    assert capsys.readouterr().err == (
+        "[1/3] diverged: the training loss became infinite or not a number; lower optimizer.lr\n"
+    )
+    assert sorted(read_result(job).status for job in jobs_of(folder)) == ["diverged", "finished", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("launcher.max_members=0", "launcher.max_members must be an integer >= 1, got 0"),
+        ("launcher.compile=maybe", "launcher.compile must be true or false, got 'maybe'"),
+        ("launcher.probe=3", "launcher.probe must be true or false, got 3"),
+    ],
+)
+def test_a_setting_of_the_launcher_that_is_not_allowed_is_refused_in_words(capsys, word, message):
+    assert cli.train(["-m", "launcher=fused", *TINY, "seed=1,2", word]) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_a_sweep_without_a_progress_callback_trains(tmp_path):
+    code, _ = swept(tmp_path, "fused", "seed=1,2", "~callbacks.progress", "trainer.max_epochs=1", "test=false")
+    assert code == 0
+
+
+def test_a_value_that_cannot_be_resolved_fails_its_job_alone(tmp_path, capsys):
+    code, folder = swept(tmp_path, "fused", "optimizer.lr='${nothing}',0.001", "trainer.max_epochs=1", "test=false")
+    assert code == 1
+    assert "nothing" in capsys.readouterr().err
+    assert sorted(read_result(job).status for job in jobs_of(folder)) == ["failed", "finished"]
+
+
+def test_one_run_with_the_fused_launcher_is_an_ordinary_run(tmp_path):
+    assert cli.train(["launcher=fused", *TINY, "trainer.max_epochs=1", "test=false", f"output_root={tmp_path}"]) == 0
+    (folder,) = (tmp_path / "mnist").iterdir()
+    assert read_result(folder).status == "finished"
+
+
+def test_ctrl_c_in_a_fused_sweep_is_one_line_and_recorded_for_each_member(tmp_path):
+    words = ["-m", "launcher=fused", *TINY, "seed=1,2", "trainer.max_epochs=100000", "scheduler=constant"]
+    environment = os.environ | {"FULGURITE_DEBUG": "0", "HYDRA_FULL_ERROR": "0"}
+    process = subprocess.Popen(
+        [sys.executable, TRAIN, *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    while "train " not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    try:
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (130, "interrupted\n")
+    (folder,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    assert [read_result(job).status for job in jobs_of(folder)] == ["interrupted"] * 2
