@@ -48,6 +48,8 @@ def quiet_libraries() -> Iterator[None]:
         chatty = logging.getLogger(name)
         chatty.handlers.clear()
         chatty.propagate = True
+    # It looks for a CUDA compiler wherever something is compiled, and warns where there is none.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             for text in _NOISE:

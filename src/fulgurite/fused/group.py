@@ -74,7 +74,7 @@ class Group:
         rates = {own: self.loops[own].take_rates(partial(self._optimizer.rates, own), number) for own in self.waiting}
         steps: list[StepOutput] = []
         targets = []
-        with _fast_products(self._device):
+        with fast_products(self._device):
             for step in range(number):
                 started = time.perf_counter()
                 batch = self._precision.convert_input(batches[step])
@@ -107,10 +107,15 @@ class Group:
         }
 
     def compile(self) -> None:
-        """Compile the programs, those yet to be traced included."""
+        """Compile the programs, those yet to be traced included.
+
+        Raises:
+            Exception: see ``Program.compile``.
+        """
+        with fast_products(self._device):
+            for program in self._programs.values():
+                program.compile()
         self._compiled = True
-        for program in self._programs.values():
-            program.compile()
 
     def _program(self, batch: tuple[Tensor, Tensor], shared: bool) -> Program:
         key = (shared, batch[0].shape, batch[1].shape)
@@ -153,7 +158,7 @@ class Group:
 
 
 @contextmanager
-def _fast_products(device: torch.device) -> Iterator[None]:
+def fast_products(device: torch.device) -> Iterator[None]:
     """Let oneDNN make the matrix products on a CPU, where it keeps to float32: twice as fast as MKL on AMD's."""
     before = torch.get_float32_matmul_precision()
     if device.type == "cpu" and _is_exact():

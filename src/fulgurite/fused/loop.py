@@ -124,7 +124,8 @@ class FusedEpochLoop(FastEpochLoop):
 
     def score(self) -> float:
         """The latest value of what its checkpoints are chosen by, larger for better."""
-        watching: list[Any] = [each for each in self.trainer.checkpoint_callbacks if each.monitor is not None]
+        checkpoints: list[Any] = self.trainer.checkpoint_callbacks
+        watching = [each for each in checkpoints if each.monitor is not None]
         value = watching[0].current_score if watching else None
         if value is None or not math.isfinite(value):
             return -math.inf

@@ -102,8 +102,16 @@ class Program:
         return StepOutput(out[:number], out[number], output, rest)
 
     def compile(self) -> None:
-        """Compile the graph; the next call takes the time for it."""
-        self._graph = torch.compile(self._graph)
+        """Compile the graph, which takes seconds.
+
+        Raises:
+            Exception: whatever stands in the way, such as a missing C++ compiler; the program is as it was.
+        """
+        compiled = torch.compile(self._graph)
+        # Here, not at the next step: on clones, because a call updates batch norm's statistics.
+        with torch.no_grad():
+            compiled(*(each.clone() for each in self._inputs), *self._example)
+        self._graph = compiled
 
     def _trace(self, batch: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
         # On clones: a trace runs the step, and would update the running statistics of batch norm.
@@ -111,7 +119,8 @@ class Program:
         # Once without masks, to find out which are needed.
         self._run([*inputs, *batch], _notes_into(self.dropouts, len(self._stack)))
         masks = [batch[0].new_ones((len(self._stack), *each.shape), dtype=each.dtype) for each in self.dropouts]
-        return make_fx(lambda *flat: self._run(flat))(*inputs, *batch, *masks)
+        self._example = [*batch, *masks]
+        return make_fx(lambda *flat: self._run(flat))(*inputs, *self._example)
 
     def _run(self, flat: Sequence[Tensor], drop: Callable[[Tensor, Any], Tensor] | None = None) -> list[Tensor]:
         """The step itself: what is traced."""

@@ -172,7 +172,10 @@ def _compile_if_it_pays(group: Group, step_s: float, settings: Settings) -> None
     pays = left * step_s * _COMPILE_GAIN > _COMPILE_S
     if settings.compile or (settings.compile is None and pays):
         settings.tell(f"compiling their program: {left:,} steps of {1000 * step_s:.2g} ms are left")
-        group.compile()
+        try:
+            group.compile()
+        except Exception as error:
+            settings.tell(f"not compiled, which costs time and nothing else: {str(error).splitlines()[0]}")
 
 
 def _release(members: Sequence[Member]) -> None:

@@ -277,7 +277,7 @@ def test_members_go_on_from_checkpoints_as_alone(jobs, checkpoint, drop_last):
     members = (resumed, (*resumed, "optimizer.lr=0.02"), ("seed=3",), ("seed=4",))
     configs = jobs("fused", *members, case=(*case, "trainer.max_epochs=2"))
     together = train_together(configs)
-    assert all("train as one" in line for line in together.lines)
+    assert all("train as one" in line for line in together.lines), together.lines
     assert_as_alone(together, configs, (1, 3))
 
 
