@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from fulgurite.build import Run
 from fulgurite.callbacks.checkpoint import BestCheckpoint
@@ -56,7 +57,8 @@ def fit(run: Run) -> Outcome:
         objective, path = float(best.best_model_score), best.best_model_path
         metrics |= best.best_metrics
     diverged = run.divergence.diverged
-    if run.test and not diverged and not pruned:
+    # Somebody's own module may have no test.
+    if run.test and is_overridden("test_step", run.model) and not diverged and not pruned:
         with _interrupts():
             trainer.test(run.model, datamodule=run.data, ckpt_path=path, verbose=False, weights_only=True)
         metrics |= _floats(trainer.callback_metrics, "test/")

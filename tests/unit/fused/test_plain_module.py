@@ -8,10 +8,20 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from fused_runs import SMALL, difference, train_alone, train_together
-from plain_module import PlainNet
 
 from fulgurite import build as building
 
+DOCS = Path(__file__).parents[3] / "docs" / "fused.md"
+
+
+def class_on_the_docs_page() -> type[pl.LightningModule]:
+    (block,) = re.findall(r"^```python\n(.*?)^```", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    names: dict[str, type[pl.LightningModule]] = {"__name__": "plain_net"}
+    exec(compile(block, str(DOCS), "exec"), names)
+    return names["PlainNet"]
+
+
+PlainNet = class_on_the_docs_page()
 MEMBERS = ({"lr": 0.01, "dropout": 0.2}, {"lr": 0.003, "dropout": 0.4}, {"lr": 0.01, "smoothing": 0.1})
 
 
