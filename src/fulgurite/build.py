@@ -68,7 +68,7 @@ def build(
     seed_everything(check_int("seed", cfg.seed, low=0), workers=True, verbose=False)
     data = build_data(cfg)
     if loaded is not None and isinstance(data, InMemoryData):
-        data.share_parts(loaded.setdefault(_what_is_loaded(cfg), {}))
+        data.share(loaded.setdefault(_what_is_loaded(cfg), {}))
     model = build_model(cfg)
     throughput, divergence = Throughput(), StopOnDivergence()
     callbacks = [*_make_all(cfg, "callbacks"), throughput, divergence]

@@ -56,7 +56,7 @@ PAIRS = {
 }
 REFUSED = {
     "a word for a number": "seed=abc",
-    "a number for a truth": "test=3",
+    "a word for a truth": "test=maybe",
     "an unknown key": "optimizer.learning_rate=1",
     "an unknown option": "model=cnnn",
     "an unknown mode": "objective.mode=best",
@@ -66,15 +66,14 @@ REFUSED = {
 }
 
 
-@pytest.fixture
-def loader(monkeypatch):
+@pytest.fixture(scope="module")
+def loader():
     config.register(["seed"])
-    monkeypatch.setenv("COLUMNS", "80")
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3", job_name="fulgurite"):
         yield GlobalHydra.instance().config_loader()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def master(loader) -> DictConfig:
     """The config of a whole sweep, with what was typed for Hydra itself."""
     typed = ["hydra.mode=MULTIRUN", "hydra.sweep.dir=somewhere", "seed=1,2"]
@@ -94,7 +93,7 @@ def plain(cfg: DictConfig):
 @pytest.mark.parametrize("case", PAIRS)
 def test_jobs_of_a_sweep_are_what_hydra_composes(loader, by_hydra, case):
     compose = Composer(loader, by_hydra)
-    for overrides in (*PAIRS[case], PAIRS[case][0]):
+    for overrides in PAIRS[case]:
         assert plain(compose(overrides)) == plain(by_hydra(list(overrides)))
 
 
@@ -138,10 +137,9 @@ def test_resolved_paths_are_those_of_the_sweep(loader, master, by_hydra):
 
 
 @pytest.mark.parametrize("case", REFUSED)
-@pytest.mark.parametrize("before", [[], [["seed=1"], ["test=true"], ["objective.mode=max"]]])
-def test_what_hydra_refuses_is_refused_in_its_words(loader, by_hydra, case, before):
+def test_what_hydra_refuses_is_refused_in_its_words(loader, by_hydra, case):
     compose = Composer(loader, by_hydra)
-    for overrides in before:
+    for overrides in (["seed=1"], ["test=true"], ["objective.mode=max"]):
         compose(overrides)
     with pytest.raises(HydraException) as theirs:
         by_hydra([REFUSED[case]])

@@ -9,9 +9,9 @@ from fulgurite.groups import groups, structure_of
 def grouped(compose_config, tmp_path):
     """Group jobs by their overrides, each in a folder of its own."""
 
-    def group(*jobs: tuple[str, ...], max_members: int = 64) -> list[list[int]]:
+    def group(*jobs: tuple[str, ...]) -> list[list[int]]:
         configs = [compose_config(*job, folder=tmp_path / str(number)) for number, job in enumerate(jobs)]
-        return groups(configs, max_members)
+        return groups(configs, 64)
 
     return group
 
@@ -61,11 +61,11 @@ def test_jobs_keep_their_order_within_groups_and_groups_that_of_their_first(grou
     assert grouped(*jobs) == [[0, 2], [1, 3]]
 
 
-def test_a_group_has_at_most_max_members(grouped):
-    jobs = [(f"seed={seed}",) for seed in range(5)]
-    assert grouped(*jobs, max_members=2) == [[0, 1], [2, 3], [4]]
-    assert grouped(*jobs, max_members=5) == [[0, 1, 2, 3, 4]]
-    assert grouped(*jobs, max_members=1) == [[0], [1], [2], [3], [4]]
+def test_a_group_has_at_most_max_members(compose_config):
+    configs = [compose_config()] * 5
+    assert groups(configs, 2) == [[0, 1], [2, 3], [4]]
+    assert groups(configs, 5) == [[0, 1, 2, 3, 4]]
+    assert groups(configs, 1) == [[0], [1], [2], [3], [4]]
 
 
 def test_no_jobs_are_no_groups():

@@ -38,6 +38,7 @@ class BatchLoader:
         shuffle: draw a new order each pass.
         drop_last: leave out the last batch of a pass when it is smaller than the others.
         passes: how many passes over the data make one epoch.
+        kept: encoded batches by (batch size, number), for loaders of one order that are run through many times.
         seed: seed of the order and the augmentation.
         rank: this process's number.
         world_size: number of processes.
@@ -58,6 +59,7 @@ class BatchLoader:
         shuffle: bool = False,
         drop_last: bool = False,
         passes: int = 1,
+        kept: "dict[tuple[int, int], Batch] | None" = None,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
@@ -73,6 +75,7 @@ class BatchLoader:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.passes = passes
+        self.kept = kept
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
@@ -132,8 +135,15 @@ class BatchLoader:
         for one_pass in range(first_pass, self.passes):
             for index in self._batches(one_pass)[skipped:]:
                 self.consumed += 1
-                yield self._gather(index, self.consumed - 1)
+                yield self._gather(index, self.consumed - 1) if self.kept is None else self._keep(index)
             skipped = 0
+
+    def _keep(self, index: Tensor | None) -> Batch:
+        assert self.kept is not None
+        key = self.batch_size, self.consumed - 1
+        if key not in self.kept:
+            self.kept[key] = self._gather(index, self.consumed - 1)
+        return self.kept[key]
 
     def _batches(self, one_pass: int) -> tuple[Tensor | None, ...]:
         """Rows of each global batch of a pass; ``None`` stands for all rows in their order."""

@@ -12,10 +12,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fulgurite.data.batches import Augment, BatchLoader
+from fulgurite.data.batches import Augment, Batch, BatchLoader
 from fulgurite.data.draws import Draws, JointDraws
 from fulgurite.errors import ConfigError, DataError, check_bool, check_int
 from fulgurite.spec import DataSpec
+
+
+# Numbers in a part whose encoded batches are kept: 256 MB of float32.
+_MOST_KEPT = 64_000_000
 
 
 class Part(NamedTuple):
@@ -68,6 +72,8 @@ class InMemoryData(pl.LightningDataModule):
                 f"{_bracketed(self.spec.input_shape)}; use augmentation=none"
             )
         self._parts: dict[str, Part] = {}
+        # Encoded batches of the parts to measure on, where several runs share them.
+        self._shared: dict[str, dict[tuple[int, int], Batch]] | None = None
 
     @abstractmethod
     def load_train(self) -> tuple[Part, Part]:
@@ -97,9 +103,14 @@ class InMemoryData(pl.LightningDataModule):
         if stage == "test" and "test" not in self._parts:
             self._parts["test"] = self._place("test", self.load_test())
 
-    def share_parts(self, parts: dict[str, Part]) -> None:
-        """Use parts that another of this kind has loaded or will load; both hold the same tensors."""
-        self._parts = parts
+    def share(self, shared: dict[str, Any]) -> None:
+        """Use what another data module of equal samples has loaded or will load, and let others use it.
+
+        Args:
+            shared: handed to all of them; empty at first.
+        """
+        self._parts = shared.setdefault("parts", {})
+        self._shared = shared.setdefault("encoded", {})
 
     def part(self, name: str) -> Part:
         """The ``train``, ``val`` or ``test`` part, after ``setup``."""
@@ -124,11 +135,16 @@ class InMemoryData(pl.LightningDataModule):
 
     def val_dataloader(self) -> BatchLoader:
         """Batches of the validation part, in order."""
-        return self._loader(self._parts["val"], batch_size=self.eval_batch_size)
+        return self._eval_loader("val")
 
     def test_dataloader(self) -> BatchLoader:
         """Batches of the test part, in order."""
-        return self._loader(self._parts["test"], batch_size=self.eval_batch_size)
+        return self._eval_loader("test")
+
+    def _eval_loader(self, name: str) -> BatchLoader:
+        part = self._parts[name]
+        kept = None if self._shared is None or part.x.numel() > _MOST_KEPT else self._shared.setdefault(name, {})
+        return self._loader(part, batch_size=self.eval_batch_size, kept=kept)
 
     def _loader(self, part: Part, **options: Any) -> BatchLoader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
