@@ -80,9 +80,18 @@ def master(loader) -> DictConfig:
     return loader.load_configuration(config.CONFIG_NAME, typed, run_mode=RunMode.MULTIRUN)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def by_hydra(loader, master):
     return partial(loader.load_sweep_config, master)
+
+
+@pytest.fixture(scope="module")
+def composer(loader, by_hydra) -> Composer:
+    """One that has composed jobs with these keys before."""
+    compose = Composer(loader, by_hydra)
+    for overrides in (["seed=1"], ["test=true"], ["objective.mode=max"]):
+        compose(overrides)
+    return compose
 
 
 def plain(cfg: DictConfig):
@@ -137,14 +146,11 @@ def test_resolved_paths_are_those_of_the_sweep(loader, master, by_hydra):
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_hydra_refuses_is_refused_in_its_words(loader, by_hydra, case):
-    compose = Composer(loader, by_hydra)
-    for overrides in (["seed=1"], ["test=true"], ["objective.mode=max"]):
-        compose(overrides)
+def test_what_hydra_refuses_is_refused_in_its_words(by_hydra, composer, case):
     with pytest.raises(HydraException) as theirs:
         by_hydra([REFUSED[case]])
     with pytest.raises(type(theirs.value)) as ours:
-        compose([REFUSED[case]])
+        composer([REFUSED[case]])
     assert str(ours.value) == str(theirs.value)
     assert str(ours.value.__cause__) == str(theirs.value.__cause__)
 

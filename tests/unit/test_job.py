@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 
 from fulgurite.errors import ConfigError
 from fulgurite.job import run_job
@@ -103,3 +104,10 @@ def test_accumulating_gradients_leaves_the_training_loss_what_it_is(compose_conf
         "train/loss"
     ]
     assert four == pytest.approx(one, rel=1e-5)
+
+
+def test_a_model_without_a_test_step_is_not_tested(compose_config, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("fulgurite.models.supervised.Supervised.test_step", pl.LightningModule.test_step)
+    result = run_job(compose_config(*TINY), [])
+    assert result.status == "finished"
+    assert not any(name.startswith("test/") for name in result.metrics)

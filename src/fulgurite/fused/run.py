@@ -13,6 +13,7 @@ from fulgurite.fused.loop import Answer, FusedEpochLoop
 from fulgurite.fused.member import Member
 from fulgurite.fused.records import UnfusableError
 from fulgurite.fused.signature import signature
+from fulgurite.log import quiet_libraries
 
 # Steps of each kind behind the choice between training together and alone.
 _PROBED_STEPS = 10
@@ -50,10 +51,12 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
     """
     members = [Member(job, name) for name, job in jobs.items()]
     try:
-        for member in members:
-            member.resume()
-        for together in _alike(members, settings):
-            _run_group(together, settings)
+        # Around all of them: a member that ends first would take the others' warning filters with it.
+        with quiet_libraries():
+            for member in members:
+                member.resume()
+            for together in _alike(members, settings):
+                _run_group(together, settings)
     except BaseException as error:
         for member in members:
             # Lightning handles Ctrl-C itself in the main thread only; this it lets through.

@@ -13,7 +13,6 @@ from fulgurite.compose import Composer
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.run import Settings, run_together
 from fulgurite.groups import groups, structure_of
-from fulgurite.log import quiet_libraries
 
 if TYPE_CHECKING:
     from hydra_plugins.fulgurite_launcher.fused import FusedLauncher
@@ -43,9 +42,8 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
         compile=launcher.compile,
         probe=launcher.probe,
     )
-    with quiet_libraries():
-        for members in groups(configs, launcher.max_members):
-            run_together({str(initial_job_idx + own + 1): partial(start, own) for own in members}, settings)
+    for members in groups(configs, launcher.max_members):
+        run_together({str(initial_job_idx + own + 1): partial(start, own) for own in members}, settings)
     return [returns[own] for own in range(len(job_overrides))]
 
 

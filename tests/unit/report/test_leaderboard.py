@@ -197,3 +197,21 @@ def test_a_huge_objective_does_not_crowd_out_the_other_columns(tmp_path, capsys,
 def test_reporting_imports_no_torch():
     code = "import sys, fulgurite.report.leaderboard, fulgurite.report.summary; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_setting_whose_jobs_were_all_pruned_comes_after_the_finished_and_says_when(tmp_path, capsys):
+    job(tmp_path, ["optimizer.lr=1"], 0.4)
+    job(tmp_path, ["optimizer.lr=2", "seed=1"], 0.7, status="pruned", epochs=3)
+    job(tmp_path, ["optimizer.lr=2", "seed=2"], 0.9, status="pruned", epochs=3)
+    finished, pruned = collect(tmp_path)
+    assert finished.setting == {"optimizer.lr": "1"}
+    assert (pruned.mean, pruned.num_finished, pruned.status) == (pytest.approx(0.8), 0, "pruned after epoch 3")
+    print_leaderboard(tmp_path)
+    assert "did not finish" not in capsys.readouterr().out
+
+
+def test_a_pruned_seed_does_not_count_in_the_mean_of_the_finished(tmp_path):
+    job(tmp_path, ["optimizer.lr=1", "seed=1"], 0.4)
+    job(tmp_path, ["optimizer.lr=1", "seed=2"], 0.1, status="pruned", epochs=1)
+    (row,) = collect(tmp_path)
+    assert (row.mean, row.num_finished, row.status) == (0.4, 1, "1 finished, 1 pruned after epoch 1")
