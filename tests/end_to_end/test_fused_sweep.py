@@ -152,7 +152,7 @@ def test_a_sweep_without_a_progress_callback_trains():
 
 
 def test_a_value_that_cannot_be_resolved_fails_its_job_alone(capsys):
-    code, folder = swept("fused", "optimizer.lr='${nothing}',0.001", "trainer.max_epochs=1", "test=false")
+    code, folder = swept("fused", "optimizer.lr=${nothing},0.001", "trainer.max_epochs=1", "test=false")
     assert code == 1
     assert "nothing" in capsys.readouterr().err
     assert sorted(read_result(job).status for job in jobs_of(folder)) == ["failed", "finished"]
@@ -173,6 +173,6 @@ def test_ctrl_c_in_a_fused_sweep_is_one_line_and_recorded_for_each_member(capsys
         return run(group, number)
 
     monkeypatch.setattr(Group, "run", run_and_press)
-    code, folder = swept("fused", "seed=1,2")
+    code, folder = swept("fused", "seed=1,2", "launcher.probe=false")
     assert (code, capsys.readouterr().err) == (130, "interrupted\n")
     assert [read_result(job).status for job in jobs_of(folder)] == ["interrupted"] * 2
