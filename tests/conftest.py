@@ -1,5 +1,6 @@
 """What several tests share: composed configs and small finished runs, on real data."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from fulgurite import config
+
+# Tests run in several processes, whose threads would wait for each other's. Torch reads it when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Compose = Callable[..., DictConfig]
 

@@ -34,11 +34,12 @@ class Composer:
             Exception: what Hydra raises for them.
         """
         parsed = self._parser.parse_overrides(list(overrides))
-        values = [each for each in parsed if self._is_plain_value(each)]
-        others = tuple(each.key_or_group if each in values else str(each.input_line) for each in parsed)
-        if others not in self._composed:
-            self._composed[others] = self._load(list(overrides))
-        config = copy.deepcopy(self._composed[others])
+        others = [each.key_or_group for each in parsed if not self._is_plain_value(each) and not self._is_group(each)]
+        values = [each for each in parsed if self._is_plain_value(each) and not _overlaps(each.key_or_group, others)]
+        shared = tuple(each.key_or_group if each in values else str(each.input_line) for each in parsed)
+        if shared not in self._composed:
+            self._composed[shared] = self._load(list(overrides))
+        config = copy.deepcopy(self._composed[shared])
         try:
             for each in values:
                 OmegaConf.update(config, each.key_or_group, each.value())
@@ -56,8 +57,17 @@ class Composer:
             and override.package is None
             and not override.is_hydra_override()
             and not isinstance(override.value(), dict | list)
-            and not self._loader.repository.group_exists(override.key_or_group)
+            and not self._is_group(override)
         )
+
+    def _is_group(self, override: Override) -> bool:
+        """True for a choice from a group; Hydra applies those before all values."""
+        return bool(self._loader.repository.group_exists(override.key_or_group))
+
+
+def _overlaps(key: str, others: Sequence[str]) -> bool:
+    """Whether ``key`` is, holds or is in one of ``others``: then their order counts."""
+    return any(f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.") for other in others)
 
 
 def _write_down(parsed: Sequence[Override], config: DictConfig) -> None:

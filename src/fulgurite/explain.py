@@ -11,7 +11,13 @@ from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 import yaml
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf.errors import (
     InterpolationResolutionError,
     MissingMandatoryValue,
@@ -47,6 +53,8 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str | None:
         return _interpolation(error, overrides)
     if isinstance(error, yaml.YAMLError):
         return f"a config file is no valid YAML: {_one_line(error)}"
+    if isinstance(error, InstantiationException) and isinstance(error.__cause__, FulguriteError):
+        return str(error.__cause__)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _one_line(error)
     return _no_option(overrides)

@@ -3,16 +3,33 @@
 from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 # What members of one program may differ in whatever it is. Folders and names say which job it is.
-_FREE = ("hydra", "folder", "seed", "output_root", "launcher", "logger", "callbacks", "scheduler", "augmentation")
+_FREE = (
+    "augmentation",
+    "callbacks",
+    "checkpoint",
+    "folder",
+    "hydra",
+    "launcher",
+    "logger",
+    "output_root",
+    "scheduler",
+    "seed",
+)
 
 
 def groups(configs: Sequence[DictConfig], max_members: int) -> list[list[int]]:
     """Numbers of jobs, those that belong together in one list of at most ``max_members``."""
     alike: dict[str, list[int]] = {}
     for number, cfg in enumerate(configs):
-        alike.setdefault(structure_of(cfg), []).append(number)
+        try:
+            structure = structure_of(cfg)
+        except OmegaConfBaseException:
+            # A value that cannot be resolved: told when the job is built.
+            structure = str(number)
+        alike.setdefault(structure, []).append(number)
     return [
         members[start : start + max_members]
         for members in alike.values()
@@ -27,7 +44,16 @@ def structure_of(cfg: DictConfig) -> str:
         key: OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
         for key, node in nodes.items()
     }
+    if "optimizer" in plain:
+        plain["optimizer"] = _as_floats(plain["optimizer"])
     return repr(_without_floats(plain))
+
+
+def _as_floats(node: object) -> object:
+    """Numbers of an optimiser as floats: a learning rate of 1 beside one of 0.5."""
+    if not isinstance(node, dict):
+        return node
+    return {key: float(each) if type(each) is int else each for key, each in node.items()}
 
 
 def _without_floats(value: object) -> object:

@@ -17,7 +17,6 @@ from fulgurite.data.draws import Draws, JointDraws
 from fulgurite.errors import ConfigError, DataError, check_bool, check_int
 from fulgurite.spec import DataSpec
 
-
 # Numbers in a part whose encoded batches are kept: 256 MB of float32.
 _MOST_KEPT = 64_000_000
 

@@ -200,15 +200,18 @@ class Batches:
         self._rows = [loader.next_rows(number) for loader in self._loaders]
         self._start = [loader.consumed for loader in self._loaders]
         self._is_same_data = all(each.x.data_ptr() == first.x.data_ptr() for each in self._loaders)
-        same_order = not first.shuffle or len({(each.seed, each.epoch, each.consumed) for each in self._loaders}) == 1
+        # Batches in order depend on the place alone.
+        places = {(each.consumed, *((each.seed, each.epoch) if each.shuffle else ())) for each in self._loaders}
+        is_augmented = {each.augment is not None for each in self._loaders}
+        self._one_by_one = not self._is_same_data or len(is_augmented) > 1
         self._is_same_augmentation = all(each.augment == first.augment for each in self._loaders)
-        self.shared = self._is_same_data and same_order and first.augment is None
+        self.shared = self._is_same_data and len(places) == 1 and is_augmented == {False}
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         first, size = self._loaders[0], len(self._loaders)
         if self.shared:
             return first._gather(self._rows[0][step], self._start[0] + step)
-        if not self._is_same_data or self._rows[0][step] is None:
+        if self._one_by_one or any(each[step] is None for each in self._rows):
             pairs = [
                 loader._gather(rows[step], start + step)
                 for loader, rows, start in zip(self._loaders, self._rows, self._start, strict=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from fulgurite.data.batches import BatchLoader
@@ -141,6 +142,9 @@ class FusedEpochLoop(FastEpochLoop):
     def advance(self, data_fetcher: Any) -> None:
         """Ask for steps, and account for those that were made elsewhere."""
         if self._alone or self._member is None or self._restarting:
+            if self._member is not None and self._member.is_interrupted:
+                # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
+                raise SIGTERMException
             super().advance(data_fetcher)
             return
         self.generator.set_state(torch.default_generator.get_state())

@@ -6,8 +6,10 @@ are computed as one. Threads are used as coroutines here: control is handed over
 """
 
 import random
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,12 +30,14 @@ class Member(threading.Thread):
     Attributes:
         request: what it waits for; ``None`` once it has ended.
         error: what the job raised.
+        is_interrupted: Ctrl-C was pressed while it ran; a job that does not pause should look at it.
     """
 
     def __init__(self, job: Callable[[], Any], name: str) -> None:
         super().__init__(name=name, daemon=True)
         self.request: Any = None
         self.error: BaseException | None = None
+        self.is_interrupted = False
         self._job = job
         self._answer: Any = None
         self._go = threading.Semaphore(0)
@@ -48,16 +52,18 @@ class Member(threading.Thread):
         """
         self.request, self._answer = None, answer
         outside = _get_generators()
-        _set_generators(self._generators)
-        if self.ident is None:
-            self.start()
-        else:
-            self._go.release()
-        interrupt = self._wait()
-        self._generators = _get_generators()
-        _set_generators(outside)
-        if interrupt is not None:
-            raise interrupt
+        with self._ctrl_c_noted():
+            _set_generators(self._generators)
+            if self.ident is None:
+                self.start()
+            else:
+                self._go.release()
+            self._paused.acquire()
+            self._generators = _get_generators()
+            _set_generators(outside)
+        if self.is_interrupted:
+            self.is_interrupted = False
+            raise KeyboardInterrupt
 
     def ask(self, request: Any) -> Any:
         """Pause until there is an answer; called in the member's own thread."""
@@ -78,15 +84,21 @@ class Member(threading.Thread):
         finally:
             self._paused.release()
 
-    def _wait(self) -> KeyboardInterrupt | None:
-        """Wait until the member pauses, Ctrl-C or not: two threads must never run at once."""
-        interrupt = None
-        while True:
-            try:
-                self._paused.acquire()
-                return interrupt
-            except KeyboardInterrupt as error:
-                interrupt = error
+    @contextmanager
+    def _ctrl_c_noted(self) -> Iterator[None]:
+        """Note Ctrl-C instead of raising it, wherever it falls: two threads must never run at once."""
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or not callable(before):
+            yield
+            return
+        signal.signal(signal.SIGINT, self._note_ctrl_c)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _note_ctrl_c(self, *_: Any) -> None:
+        self.is_interrupted = True
 
 
 def current_member() -> Member | None:

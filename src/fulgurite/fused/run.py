@@ -1,8 +1,11 @@
 """Runs jobs together: each in turn until it wants training steps, then those steps of all as one."""
 
 import math
+import signal
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
@@ -48,11 +51,12 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
 
     Raises:
         KeyboardInterrupt: after each job was interrupted.
+        BaseException: the first that a job has raised, after all have ended.
     """
     members = [Member(job, name) for name, job in jobs.items()]
     try:
         # Around all of them: a member that ends first would take the others' warning filters with it.
-        with quiet_libraries():
+        with quiet_libraries(), _terminated_like_interrupted():
             for member in members:
                 member.resume()
             for together in _alike(members, settings):
@@ -62,6 +66,22 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
             # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
             _end(member, SIGTERMException() if isinstance(error, KeyboardInterrupt) else RuntimeError(str(error)))
         raise
+    for member in members:
+        if member.error is not None:
+            raise member.error
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Take a termination signal for Ctrl-C while the context lasts, as a solo run does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _alike(members: Sequence[Member], settings: Settings) -> list[list[Member]]:
@@ -125,7 +145,9 @@ def _train(members: list[Member], settings: Settings) -> None:
             if len(members) == 1:
                 _release(members)
                 return
+            step_s = group.step_s
             group = Group([member.request for member in members])
+            _compile_if_it_pays(group, step_s, settings)
         if group.waiting:
             _advance(group, members)
 

@@ -126,7 +126,16 @@ def _batches(loop: FusedEpochLoop) -> list[Any]:
         loader.x.device,
         loader.drop_last,
         len(loader.x),
+        _place_of_short_batch(loop),
         type(trainer.precision_plugin),
         trainer.gradient_clip_val is None,
         trainer.gradient_clip_algorithm,
     ]
+
+
+def _place_of_short_batch(loop: FusedEpochLoop) -> tuple[int, int] | None:
+    """Where each pass has a smaller last batch, jobs must reach it in the same step: their place, of how many."""
+    loader = loop.loader
+    if loader.drop_last or not len(loader.x) % loader.batch_size:
+        return None
+    return loop.batch_progress.current.ready, int(loop.trainer.num_training_batches)

@@ -1,12 +1,14 @@
 """From the overrides of a sweep's jobs to jobs that train together."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from fulgurite.build import Run, build
 from fulgurite.compose import Composer
@@ -64,8 +66,11 @@ def _compose_all(
 
 def _frozen(cfg: DictConfig) -> DictConfig:
     """All interpolations resolved, because Hydra's own values change as jobs take turns; without lines of its own."""
-    OmegaConf.resolve(cfg)
-    cfg.callbacks.progress = None
+    # One that cannot be resolved is told when the job is built.
+    with suppress(OmegaConfBaseException):
+        OmegaConf.resolve(cfg)
+    if "progress" in cfg.callbacks:
+        cfg.callbacks.progress = None
     return cfg
 
 

@@ -1,5 +1,6 @@
 """Training the same jobs together and one by one."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -7,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+import yaml
+from omegaconf import DictConfig, OmegaConf
 
 from fulgurite.build import Run, build
 from fulgurite.fit import Outcome, fit
@@ -38,6 +40,15 @@ class Together:
     outcomes: list[Outcome] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
+
+
+def vary(cfg: DictConfig, folder: Path, *overrides: str) -> DictConfig:
+    """A copy of a config with other values and folder; composing it anew takes longer than many of these runs."""
+    changed = copy.deepcopy(cfg)
+    for key, _, value in (override.partition("=") for override in overrides):
+        OmegaConf.update(changed, key, yaml.safe_load(value))
+    changed.folder = str(folder)
+    return changed
 
 
 def train_alone(cfg: DictConfig) -> tuple[Run, Outcome]:

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from fused_runs import SMALL, difference, train_alone, train_together
+from fused_runs import SMALL, difference, train_alone, train_together, vary
 
 # Seed, learning rate and whatever else a case varies differ from member to member.
 MEMBERS = (("seed=1", "optimizer.lr=0.003"), ("seed=2", "optimizer.lr=0.01"), ("seed=2", "optimizer.lr=0.001"))
@@ -38,9 +38,10 @@ AUGMENTATIONS = ("rotate", "affine", "elastic", "erase")
 
 
 def assert_equal_to_solo(compose_config, tmp_path: Path, case, members=MEMBERS, tolerance=1e-10):
+    base = compose_config(*SMALL, "trainer.precision=64-true", *case)
+
     def composed(number, kind):
-        overrides = (*SMALL, "trainer.precision=64-true", *case, *members[number])
-        return compose_config(*overrides, folder=tmp_path / kind / str(number))
+        return vary(base, tmp_path / kind / str(number), *members[number])
 
     together = train_together([composed(number, "fused") for number in range(len(members))])
     assert not together.errors
