@@ -102,7 +102,10 @@ def _sweep(args: Namespace) -> int:
     swept = sweep.swept_keys(args.overrides)
     config.register(swept)
     own_conf = args.config_dir or args.config_path or args.config_name
-    jobs = sweep.Sweep(swept, num_jobs=0 if own_conf else len(sweep.plan(args.overrides)))
+    num_jobs = 0 if own_conf else len(sweep.plan(args.overrides))
+    if num_jobs:
+        sweep.check_once()
+    jobs = sweep.Sweep(swept, num_jobs)
     try:
         _hand_to_hydra(args, jobs)
     finally:

@@ -5,8 +5,10 @@ import logging
 import os
 import shlex
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +78,8 @@ def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] 
         from fulgurite.training.allocator import keep_freed_memory
 
         keep_freed_memory()
-        outcome = fit((build or builder.build)(cfg))
+        with _imports_left_alone():
+            outcome = fit((build or builder.build)(cfg))
     except FulguriteError as error:
         log.info("%s", error)
         raise
@@ -93,6 +96,22 @@ def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] 
         samples_per_s=outcome.samples_per_s,
         error=lost if outcome.diverged else None,
     )
+
+
+@contextmanager
+def _imports_left_alone() -> Iterator[None]:
+    """Keep what has been imported out of garbage collections, which would look through it a hundred times an epoch.
+
+    In a fused sweep, where each job has a thread, that is done for all of them together.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _record_in(folder: Path) -> Callable[[Result], Result]:

@@ -70,6 +70,13 @@ def plan(overrides: Sequence[str]) -> list[list[str]]:
     return jobs
 
 
+def check_once() -> None:
+    """Have Hydra not compose each job a second time, only to see whether it can, when ``plan`` has done so."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    BasicSweeper.validate_batch_is_legal = lambda self, batch: None  # type: ignore[method-assign]
+
+
 def refuse_many_devices(cfg: "DictConfig") -> None:
     """Refuse a job that starts processes of its own.
 
