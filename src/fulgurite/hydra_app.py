@@ -4,6 +4,7 @@ import gc
 import os
 from argparse import ArgumentError, Namespace
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,11 +104,10 @@ def _sweep(args: Namespace) -> int:
     config.register(swept)
     own_conf = args.config_dir or args.config_path or args.config_name
     num_jobs = 0 if own_conf else len(sweep.plan(args.overrides))
-    if num_jobs:
-        sweep.check_once()
     jobs = sweep.Sweep(swept, num_jobs)
     try:
-        _hand_to_hydra(args, jobs)
+        with sweep.checked_once() if num_jobs else nullcontext():
+            _hand_to_hydra(args, jobs)
     finally:
         jobs.finish()
     return 1 if jobs.num_failed else 0

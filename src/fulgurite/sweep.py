@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,11 +71,17 @@ def plan(overrides: Sequence[str]) -> list[list[str]]:
     return jobs
 
 
-def check_once() -> None:
-    """Have Hydra not compose each job a second time, only to see whether it can, when ``plan`` has done so."""
+@contextmanager
+def checked_once() -> Iterator[None]:
+    """Keep Hydra from composing each job one time more, only to see whether it can: ``plan`` has done so."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
+    before = BasicSweeper.validate_batch_is_legal
     BasicSweeper.validate_batch_is_legal = lambda self, batch: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        BasicSweeper.validate_batch_is_legal = before  # type: ignore[method-assign]
 
 
 def refuse_many_devices(cfg: "DictConfig") -> None:
