@@ -11,6 +11,7 @@ from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 
 class Composer:
@@ -43,7 +44,7 @@ class Composer:
         try:
             for each in values:
                 OmegaConf.update(config, each.key_or_group, each.value())
-        except Exception:
+        except OmegaConfBaseException:
             # A value of the wrong type: Hydra's own message is the one that is explained to the user.
             return self._load(list(overrides))
         if "hydra" in config:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fulgurite.fused.under_vmap import UnderVmap, stacked
+
 
 def conv2d(
     input: Tensor,
@@ -44,20 +46,7 @@ def batch_norm(
     return _BatchNorm.apply(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
-class _UnderVmap(torch.autograd.Function):
-    """A function whose forward is never reached: ``vmap`` is outermost, and gradients are those of what it calls."""
-
-    @staticmethod
-    def forward(*args: Any) -> Tensor:
-        """Never reached."""
-        raise NotImplementedError
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing to keep."""
-
-
-class _Convolution(_UnderVmap):
+class _Convolution(UnderVmap):
     @staticmethod
     def vmap(
         info: Any,
@@ -80,14 +69,14 @@ class _Convolution(_UnderVmap):
         return out.unflatten(1, (size, -1)), 1
 
 
-class _PerChannel(_UnderVmap):
+class _PerChannel(UnderVmap):
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Tensor, function: Any, args: Any, kwargs: Any) -> tuple[Tensor, int]:
         size = info.batch_size
         return function(_merged(x, in_dims[0], size), *args, **kwargs).unflatten(1, (size, -1)), 1
 
 
-class _BatchNorm(_UnderVmap):
+class _BatchNorm(UnderVmap):
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Tensor, *others: Any) -> tuple[Tensor, int]:
         size = info.batch_size
@@ -98,12 +87,9 @@ class _BatchNorm(_UnderVmap):
 
 def _merged(x: Tensor, dim: int | None, size: int) -> Tensor:
     """K x B x C x H x W, with K at ``dim``, as B x (K * C) x H x W; a view when it came out of one of these."""
-    x = x.expand(size, *x.shape).movedim(0, 1) if dim is None else x.movedim(dim, 1)
-    return x.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+    return stacked(x, dim, size).movedim(0, 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
 
 
 def _flat(x: Any, dim: int | None, size: int) -> Any:
     """K x C x ... as (K * C) x ...; a view of stacked tensors, so that what is updated in place is theirs."""
-    if x is None:
-        return None
-    return (x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)).flatten(0, 1)
+    return None if x is None else stacked(x, dim, size).flatten(0, 1)

@@ -2,6 +2,7 @@
 
 The members' torch optimisers stay the source of truth: their state tensors are rows of stacked ones, so a checkpoint
 of a member holds what its solo run's would, and their ``param_groups`` say the learning rates, so any schedule works.
+The rules are read side by side, so they share a file, a little over 300 lines.
 Shapes: K members, S the shape of one parameter.
 """
 

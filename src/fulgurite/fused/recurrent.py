@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fulgurite.fused.under_vmap import UnderVmap, stacked
+
 Cell = tuple[Any, ...]
 
 
@@ -58,25 +60,14 @@ def run_recurrent(
     return (out, h, torch.stack(last_c)) if kind == "lstm" else (out, h)
 
 
-class _Recurrence(torch.autograd.Function):
-    """One layer in one direction for one member; only ever run under ``vmap``."""
-
-    @staticmethod
-    def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
-        """Never reached."""
-        raise NotImplementedError
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing to keep: gradients are those of ``_BatchedRecurrence``."""
+class _Recurrence(UnderVmap):
+    """One layer in one direction for one member."""
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
         """K layers at once."""
-        tensors = [
-            each.expand(info.batch_size, *each.shape) if dim is None else each.movedim(dim, 0)
-            for each, dim in zip(inputs[:-1], in_dims[:-1], strict=True)
-        ]
+        pairs = zip(inputs[:-1], in_dims[:-1], strict=True)
+        tensors = [stacked(each, dim, info.batch_size) for each, dim in pairs]
         return _BatchedRecurrence.apply(*tensors, inputs[-1]), (0, 0)
 
 

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from fulgurite.fused import convolution
 from fulgurite.fused.recurrent import KINDS, run_recurrent
+from fulgurite.fused.under_vmap import UnderVmap, stacked
 
 
 class Rules(TorchFunctionMode):
@@ -68,26 +69,12 @@ def _is_batched(x: Any) -> bool:
     return torch.is_tensor(x) and torch._C._functorch.is_batchedtensor(x)
 
 
-def stacked(x: Tensor, dim: int | None, size: int) -> Tensor:
-    """``x`` with the members in front; expanded, without a copy, when all of them share it."""
-    return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
-
-
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _Linear.apply(input, weight, bias)
 
 
-class _Linear(torch.autograd.Function):
-    """``nn.functional.linear`` of one member; only ever run under ``vmap``."""
-
-    @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Never reached."""
-        raise NotImplementedError
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing to keep: gradients are those of ``_BatchedLinear``."""
+class _Linear(UnderVmap):
+    """``nn.functional.linear`` of one member."""
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, int]:
