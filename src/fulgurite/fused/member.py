@@ -49,10 +49,14 @@ class Member(threading.Thread):
 
         Raises:
             KeyboardInterrupt: when Ctrl-C was pressed meanwhile; the member is paused then.
+            RuntimeError: when it has ended.
         """
-        self.request, self._answer = None, answer
+        if self.request is None and self.ident is not None:
+            # To wait for it would be to wait forever.
+            raise RuntimeError(f"{self.name} has ended")
         outside = _get_generators()
         with self._ctrl_c_noted():
+            self.request, self._answer = None, answer
             _set_generators(self._generators)
             if self.ident is None:
                 self.start()

@@ -211,8 +211,8 @@ def _compile_if_it_pays(group: Group, step_s: float, settings: Settings) -> None
 
 
 def _release(members: Sequence[Member]) -> None:
-    """Let members train alone, one after the other, to their ends."""
-    for member in members:
+    """Let those that have not ended train alone, one after the other, to their ends."""
+    for member in _waiting(members):
         member.resume(Answer.ALONE)
 
 

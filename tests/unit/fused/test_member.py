@@ -51,6 +51,13 @@ def test_a_member_pauses_at_its_request_and_goes_on_with_the_answer():
     assert (member.request, seen, member.error) == (None, [1, 2], None)
 
 
+def test_a_member_that_has_ended_is_not_waited_for():
+    member = Member(lambda: None, "short")
+    member.resume()
+    with pytest.raises(RuntimeError, match="short has ended"):
+        member.resume()
+
+
 def test_members_take_turns():
     turns = []
 

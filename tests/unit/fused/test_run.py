@@ -274,6 +274,15 @@ def test_a_run_shorter_than_the_probe_ends_as_alone(jobs):
     assert_as_alone(train_together(configs, probe=True), configs, range(3))
 
 
+def test_a_run_that_ends_within_a_probe_that_fusing_loses_ends_as_alone(jobs, monkeypatch):
+    timed = running._time_alone
+    monkeypatch.setattr(running, "_time_alone", lambda members: 0 * timed(members))
+    configs = jobs("fused", *THREE, case=("trainer.limit_train_batches=7",))
+    together = train_together(configs, probe=True)
+    assert "train alone" in together.lines[0]
+    assert_as_alone(together, configs, range(3))
+
+
 @pytest.mark.parametrize(("checkpoint", "drop_last"), [("best", "false"), ("last", "true")])
 def test_members_go_on_from_checkpoints_as_alone(jobs, checkpoint, drop_last):
     # Rows that are left over make a smaller last batch.
