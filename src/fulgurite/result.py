@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -117,8 +118,12 @@ def write_atomically(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
+@cache
 def git_state(folder: Path) -> dict[str, Any]:
-    """Commit and dirty flag of the repository round ``folder``; empty when there is none."""
+    """Commit and dirty flag of the repository round ``folder``; empty when there is none.
+
+    Of the first job of a process: later jobs run the code that was imported then.
+    """
 
     def git(*words: str) -> str:
         return subprocess.run(
@@ -131,6 +136,7 @@ def git_state(folder: Path) -> dict[str, Any]:
         return {}
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide the numbers."""
     found = {"python": platform.python_version(), "platform": sys.platform}
