@@ -6,7 +6,7 @@ Exit codes: 0 done, 1 a bug, a diverged run or a failed job of a sweep, 2 what t
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 
 from fulgurite import __version__, help
@@ -16,6 +16,7 @@ _MODULES = {
     "predict": "fulgurite.replay.predict",
     "rerun": "fulgurite.replay.rerun",
 }
+_SWEEP_MODULES = {"plan": "fulgurite.plan.command"}
 _HELP_FLAGS = ("--help", "-h")
 _COMPLETION_FLAGS = ("--shell-completion", "-sc")
 
@@ -33,6 +34,8 @@ def main() -> int:
         return _print_version()
     if command == "train" or command in _COMPLETION_FLAGS:
         return train(words[command == "train" :])
+    if command == "sweep":
+        return _sweep(words[1:])
     if command not in _MODULES:
         return _complain(help.unknown_command(command), 2)
     return guarded(lambda: import_module(_MODULES[command]).main(words[1:]))
@@ -54,6 +57,21 @@ def train(argv: Sequence[str] | None = None) -> int:
         return 0
     overrides = [word for word in words if not word.startswith("-")]
     return guarded(lambda: import_module("fulgurite.hydra_app").run(words), overrides)
+
+
+def _sweep(words: Sequence[str]) -> int:
+    """What ``fulgurite sweep`` does; returns the exit code."""
+    command, rest = (words[0], words[1:]) if words else ("--help", [])
+    if command in _HELP_FLAGS:
+        print(help.sweep())
+        return 0
+    if command not in _SWEEP_MODULES:
+        return _complain(help.unknown_sweep_command(command), 2)
+    if any(flag in rest for flag in _HELP_FLAGS):
+        print(help.SWEEP_TEXTS[command])
+        return 0
+    overrides = [word for word in rest if not word.startswith("-")]
+    return guarded(lambda: import_module(_SWEEP_MODULES[command]).main(rest), overrides)
 
 
 def guarded(command: Callable[[], int], overrides: Sequence[str] = ()) -> int:
@@ -106,16 +124,20 @@ def _print_version() -> int:
 
 
 def _line_is_for_train() -> bool:
-    """Whether Hydra is to complete the line that the shell asks about; takes the word ``train`` out of it.
+    """Whether Hydra is to complete the line that the shell asks about; takes the words before overrides out of it.
 
     Completes the commands of ``fulgurite`` itself.
     """
     program, _, rest = os.environ.get("COMP_LINE", "").lstrip().partition(" ")
     if os.path.basename(program) != "fulgurite":
         return True
-    command, space, words = rest.lstrip().partition(" ")
-    if not space:
-        print(" ".join(name for name in help.COMMANDS if name.startswith(command)))
-        return False
+    command, words = "", rest
+    names: Iterable[str] = help.COMMANDS
+    while names:
+        word, space, words = words.lstrip().partition(" ")
+        if not space:
+            print(" ".join(name for name in names if name.startswith(word)))
+            return False
+        command, names = f"{command} {word}".strip(), help.SWEEP_COMMANDS if (command, word) == ("", "sweep") else ()
     os.environ["COMP_LINE"] = f"{program} {words}"
-    return command == "train"
+    return command in ("train", "sweep plan")

@@ -2,15 +2,21 @@
 
 import difflib
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fulgurite.config import CONF_DIR, CONFIG_NAME
 
 COMMANDS = {
     "train": "train, validate and test one network, or with -m one for each combination of values",
+    "sweep": "plan a sweep: its jobs, their mistakes, what it will take",
     "eval": "test a finished run again, from its folder",
     "predict": "let a finished run label images, or compute y for a CSV of x",
     "rerun": "repeat a run from its recorded config and compare the numbers",
+}
+
+SWEEP_COMMANDS = {
+    "plan": "check all jobs of a sweep, show which train as one program, estimate time and memory",
 }
 
 _OVERVIEW = """\
@@ -26,10 +32,40 @@ Commands
 Examples
   fulgurite train model=cnn
   fulgurite train -m model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3
+  fulgurite sweep plan model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3
   fulgurite eval outputs/mnist/RUN
   fulgurite predict outputs/mnist/RUN digit.png
 
 Runs and sweeps land in outputs/; look at them with: tensorboard --logdir outputs"""
+
+_SWEEP = """\
+Work on a sweep as a whole.
+
+Usage
+  fulgurite sweep COMMAND ...
+  fulgurite sweep COMMAND --help
+
+Commands
+{commands}
+
+Examples
+  fulgurite sweep plan model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3"""
+
+SWEEP_TEXTS = {
+    "plan": """\
+Say what a sweep would do, before it does: nothing is trained to an end, nothing is left behind.
+
+Usage
+  fulgurite sweep plan KEY=A,B,C ...    the words of python train.py -m ...
+
+All jobs are composed and checked, one of each kind makes its first steps. Then come the jobs with their swept values,
+the groups that launcher=fused makes of them, the reason for each that trains alone, and an estimate of seconds and
+memory. What is wrong with any job comes in one list; the exit code is then 2.
+
+Examples
+  fulgurite sweep plan model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3
+  fulgurite sweep plan launcher=fused model=mlp optimizer.lr=1e-4,1e-3,1e-2 'seed=range(8)'""",
+}
 
 _TRAIN = """\
 Train a network: choose an option of each group, change any key.
@@ -71,8 +107,12 @@ More
 
 def overview() -> str:
     """What ``fulgurite --help`` prints."""
-    width = max(map(len, COMMANDS))
-    return _OVERVIEW.format(commands="\n".join(f"  {name:{width}}  {text}" for name, text in COMMANDS.items()))
+    return _OVERVIEW.format(commands=_listed(COMMANDS))
+
+
+def sweep() -> str:
+    """What ``fulgurite sweep --help`` prints."""
+    return _SWEEP.format(commands=_listed(SWEEP_COMMANDS))
 
 
 def train(conf: Path = CONF_DIR) -> str:
@@ -99,9 +139,27 @@ def unknown_command(word: str) -> str:
     """The message for a word that is no command."""
     if "=" in word:
         return f"a command comes first: fulgurite train {word}"
-    near = difflib.get_close_matches(word, COMMANDS, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    return f"there is no command {word}{hint}; the commands are {', '.join(COMMANDS)}"
+    return f"there is no command {word}{_nearest(word, COMMANDS)}; the commands are {', '.join(COMMANDS)}"
+
+
+def unknown_sweep_command(word: str) -> str:
+    """The message for a word after ``sweep`` that is no command of it."""
+    if "=" in word or word in ("-m", "--multirun"):
+        return f"a command comes first: fulgurite sweep plan {word}"
+    return (
+        f"there is no command sweep {word}{_nearest(word, SWEEP_COMMANDS)}; after sweep comes "
+        f"{' or '.join(SWEEP_COMMANDS)}"
+    )
+
+
+def _nearest(word: str, commands: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, commands, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _listed(commands: Mapping[str, str]) -> str:
+    width = max(map(len, commands))
+    return "\n".join(f"  {name:{width}}  {text}" for name, text in commands.items())
 
 
 def _describe_group(conf: Path, group: str) -> str:
