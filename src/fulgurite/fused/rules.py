@@ -49,6 +49,8 @@ class Rules(TorchFunctionMode):
             return run_recurrent(name, self._drop, *args, **kwargs)
         if func is nn.functional.cross_entropy and torch.is_tensor(kwargs.get("label_smoothing")):
             return _smoothed_cross_entropy(*args, **kwargs)
+        if func is nn.functional.cross_entropy and _is_batched(args[0]) and args[0].dim() == 2:
+            return _cross_entropy(*args, **kwargs)
         return func(*args, **kwargs)
 
     def _dropout(self, func: Any, x: Tensor, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -113,6 +115,17 @@ class _BatchedLinear(torch.autograd.Function):
             torch.bmm(grad.transpose(1, 2), x) if ctx.needs_input_grad[1] else None,
             grad.sum(1) if ctx.has_bias else None,
         )
+
+
+def _cross_entropy(output: Tensor, target: Tensor, *rest: Any, **options: Any) -> Tensor:
+    """Cross entropy of B x C in its two parts.
+
+    The softmax goes down a C x B tensor: along C numbers beside one another it is ten times as slow on a CPU.
+    """
+    if rest or options.get("label_smoothing") or target.is_floating_point() or output.device.type != "cpu":
+        return nn.functional.cross_entropy(output, target, *rest, **options)
+    options.pop("label_smoothing", None)
+    return nn.functional.nll_loss(output.t().contiguous().log_softmax(0).t(), target, **options)
 
 
 def _smoothed_cross_entropy(

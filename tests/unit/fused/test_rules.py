@@ -231,9 +231,25 @@ def test_an_ordinary_call_is_left_alone(model: nn.Module) -> None:
     assert all(one is other or torch.equal(one, other) for one, other in zip(under_rules, usual, strict=True))
 
 
-def test_an_ordinary_cross_entropy_is_left_alone() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"ignore_index": 1},
+        {"reduction": "sum"},
+        {"label_smoothing": 0.2},
+        {"label_smoothing": 0.2, "reduction": "sum"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_cross_entropy_and_its_gradient_are_each_members(options: dict[str, Any], weighted: bool) -> None:
     torch.manual_seed(0)
-    loss = nn.CrossEntropyLoss(weight=torch.rand(CLASSES, dtype=torch.float64), label_smoothing=0.2, reduction="sum")
+    weight = torch.rand(CLASSES, dtype=torch.float64) if weighted else None
+    loss = nn.CrossEntropyLoss(weight=weight, **options)
     x, y = _normal(MEMBERS, 6, CLASSES), torch.randint(0, CLASSES, (MEMBERS, 6))
     out = call_members(loss, {}, [x, y])
-    _assert_close(out, torch.stack([loss(*own) for own in zip(x, y, strict=True)]))
+    expected = torch.stack([loss(*own) for own in zip(x, y, strict=True)])
+    _assert_close(out, expected)
+    gradients = [torch.autograd.grad(values.sum(), x)[0] for values in (out, expected)]
+    _assert_close(*gradients)
