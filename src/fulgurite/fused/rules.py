@@ -56,15 +56,26 @@ class Rules(TorchFunctionMode):
     def _dropout(self, func: Any, x: Tensor, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training:
             return x
-        if func not in _PLAIN_DROPOUTS:
-            raise NotImplementedError(f"{func.__name__} draws whole channels, for which there is no fused form yet")
-        dropped = self._drop(x, p)
+        name = func.__name__
+        if name in _UNBATCHED_DIMS:
+            dropped = x * self._drop(torch.ones_like(_channels(x, _UNBATCHED_DIMS[name])), p)
+        elif name == "dropout":
+            dropped = self._drop(x, p)
+        else:
+            raise NotImplementedError(f"{name} draws more than zeros, for which there is no fused form")
         return x.copy_(dropped) if inplace else dropped
 
 
 _PER_CHANNEL = ("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "_max_pool2d")
-_PLAIN_DROPOUTS = (nn.functional.dropout,)
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+# Those that drop whole channels, with the number of dimensions that one sample by itself has.
+_UNBATCHED_DIMS = {"dropout1d": 2, "dropout2d": 0, "dropout3d": 4}
+
+
+def _channels(x: Tensor, unbatched_dims: int) -> Tensor:
+    """The first number of each channel: B x C x 1 ..., or C x 1 ... of one sample by itself."""
+    kept = 1 if x.dim() == unbatched_dims else 2
+    return x[(..., *[slice(1)] * (x.dim() - kept))]
 
 
 def _is_batched(x: Any) -> bool:

@@ -192,11 +192,29 @@ def test_nothing_is_dropped_in_evaluation(layer: type[nn.Module]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("layer", "shape", "mask"),
+    [
+        (nn.Dropout1d, (5, 4, 6), (5, 4, 1)),
+        (nn.Dropout1d, (4, 6), (4, 1)),
+        (nn.Dropout2d, (5, 4, 6, 7), (5, 4, 1, 1)),
+        (nn.Dropout3d, (5, 4, 2, 6, 7), (5, 4, 1, 1, 1)),
+        (nn.Dropout3d, (4, 2, 6, 7), (4, 1, 1, 1)),
+    ],
+)
+def test_a_dropout_of_channels_draws_what_it_would_alone(layer: type[nn.Module], shape: tuple, mask: tuple) -> None:
+    x, masks = _normal(MEMBERS, *shape), torch.empty(MEMBERS, *mask, dtype=torch.float64)
+    alone = []
+    for seed in range(MEMBERS):
+        torch.manual_seed(seed)
+        alone.append(layer(0.4)(x[seed]))
+        masks[seed].bernoulli_(0.6, generator=torch.Generator().manual_seed(seed)).div_(0.6)
+    out = call_members(layer(0.4), {}, [x], drop=lambda own, _, mask: own * mask, given_to_drop=[masks])
+    assert torch.equal(out, torch.stack(alone))
+
+
+@pytest.mark.parametrize(
     ("layer", "name"),
     [
-        (nn.Dropout1d, "dropout1d"),
-        (nn.Dropout2d, "dropout2d"),
-        (nn.Dropout3d, "dropout3d"),
         (nn.AlphaDropout, "alpha_dropout"),
         (nn.FeatureAlphaDropout, "feature_alpha_dropout"),
     ],
