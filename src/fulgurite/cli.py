@@ -91,7 +91,7 @@ def guarded(command: Callable[[], int], overrides: Sequence[str] = ()) -> int:
         from fulgurite.errors import is_interrupt
 
         if is_interrupt(error):
-            print("interrupted", file=sys.stderr)
+            print(f"interrupted; {error}" if str(error) else "interrupted", file=sys.stderr)
             return 130
         if debug or isinstance(error, SystemExit):
             raise

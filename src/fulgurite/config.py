@@ -13,6 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fulgurite.errors import ConfigError
+
 if TYPE_CHECKING:  # Hydra and OmegaConf are imported where they are used: `--help` needs CONF_DIR alone.
     from omegaconf import DictConfig
 
@@ -23,6 +25,8 @@ CONFIG_NAME = "train"
 # Groups whose option says enough by itself in a folder's name: `lstm`, not `model-lstm`.
 _PLAIN_GROUPS = ("data", "model")
 _LONGEST_NAME = 80
+# Top-level keys that decide no number of a run.
+INDIFFERENT = ("output_root", "logger", "launcher", "sweep")
 
 
 class Mode(StrEnum):
@@ -30,6 +34,14 @@ class Mode(StrEnum):
 
     max = "max"
     min = "min"
+
+
+class Engine(StrEnum):
+    """What makes the training steps of a job that trains by itself."""
+
+    eager = "eager"
+    compiled = "compiled"
+    auto = "auto"
 
 
 @dataclass
@@ -47,6 +59,7 @@ class TrainConfig:
     seed: int = 0
     objective: Objective = field(default_factory=Objective)
     test: bool = True
+    engine: Engine = Engine.eager
     checkpoint: str | None = None
     output_root: str = "outputs"
     folder: str = "???"
@@ -60,6 +73,7 @@ class TrainConfig:
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     launcher: dict[str, Any] = field(default_factory=dict)
+    sweep: dict[str, Any] = field(default_factory=dict)
 
 
 def register(swept: Sequence[str] = ()) -> None:
@@ -72,15 +86,42 @@ def register(swept: Sequence[str] = ()) -> None:
     from omegaconf import OmegaConf
 
     ConfigStore.instance().store(name="schema", node=TrainConfig)
-    resolvers: dict[str, Callable[..., str]] = {
+    # Once: whoever asks must hear the same.
+    unnamed = _stamped("_".join(_plain(_last(key)) for key in swept) or "sweep")
+
+    def job_name(overrides: Sequence[str], *, _root_: "DictConfig") -> str:
+        return f"{describe(overrides, only=swept)}_{_digest(_root_, overrides)}".strip("_")
+
+    resolvers: dict[str, Callable[..., str | None]] = {
         "run_name": lambda model, overrides: _stamped(
             f"{_plain(str(model))}_{describe(overrides, without=_PLAIN_GROUPS)}"
         ),
-        "sweep_name": lambda: _stamped("_".join(_plain(_last(key)) for key in swept) or "sweep"),
-        "job_name": lambda overrides: f"{describe(overrides, only=swept)}_{_digest(overrides)}".strip("_"),
+        "sweep_name": lambda name: unnamed if name is None else check_name(name),
+        "job_name": job_name,
+        "record_folder": record_folder,
     }
     for name, resolver in resolvers.items():
-        OmegaConf.register_new_resolver(name, resolver, use_cache=True, replace=True)
+        OmegaConf.register_new_resolver(name, resolver, use_cache=name == "run_name", replace=True)
+
+
+def check_name(name: Any) -> str:
+    """The name of a sweep, when it can be a folder's.
+
+    Raises:
+        ConfigError: otherwise.
+    """
+    if re.fullmatch(r"\w[\w.+-]*", str(name), flags=re.ASCII) and ".." not in str(name):
+        return str(name)
+    raise ConfigError(
+        f"sweep.name must be the name of a folder in outputs/sweeps: letters, digits and . _ + -; got {str(name)!r}"
+    )
+
+
+def record_folder(mode: Any, folder: str) -> str | None:
+    """Where Hydra writes a job's config: nowhere when the job of a sweep has ended before, whose record is final."""
+    from fulgurite.resume import has_ended
+
+    return None if getattr(mode, "name", mode) == "MULTIRUN" and has_ended(Path(folder)) else ".hydra"
 
 
 def resolve(cfg: "DictConfig") -> dict[str, Any]:
@@ -94,7 +135,7 @@ def resolve(cfg: "DictConfig") -> dict[str, Any]:
 
 def fingerprint(plain: dict[str, Any]) -> str:
     """Digest of all that decides a run's numbers: the config without folders, loggers, launcher and progress bar."""
-    decisive = {key: value for key, value in plain.items() if key not in ("output_root", "logger", "launcher")}
+    decisive = {key: value for key, value in plain.items() if key not in INDIFFERENT}
     decisive["callbacks"] = {name: node for name, node in plain["callbacks"].items() if name != "progress"}
     return sha256(repr(_canonical(decisive)).encode()).hexdigest()[:16]
 
@@ -113,14 +154,16 @@ def describe(
 
     Args:
         overrides: Hydra overrides.
-        only: take these keys alone; empty takes all.
+        only: take these keys alone, in this order; empty takes all.
         without: leave these keys out.
         between: what stands between two of them.
     """
+    pairs = [override.lstrip("+~").partition("=")[::2] for override in overrides]
+    if only:
+        pairs = sorted((pair for pair in pairs if pair[0] in only), key=lambda pair: list(only).index(pair[0]))
     parts = []
-    for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        if key in without or (only and key not in only):
+    for key, value in pairs:
+        if key in without:
             continue
         parts.append(_plain(value) if value and key in _PLAIN_GROUPS else f"{_plain(_last(key))}-{_plain(value)}")
     return between.join(part.rstrip("-") for part in parts)[:_LONGEST_NAME].rstrip("._-")
@@ -141,7 +184,16 @@ def _last(key: str) -> str:
     return re.split(r"[./@]", key)[-1]
 
 
-def _digest(overrides: Sequence[str]) -> str:
-    # A job is the same one whatever launcher runs it.
-    decisive = [override for override in overrides if re.split(r"[.=]", override.lstrip("+~"))[0] != "launcher"]
-    return sha256("\n".join(sorted(decisive)).encode()).hexdigest()[:6]
+def _digest(root: "DictConfig", overrides: Sequence[str]) -> str:
+    """Six digits of a job's fingerprint: the same job has the same folder, however and by what launcher it is run."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    task = OmegaConf.masked_copy(root, [str(key) for key in root if key != "hydra"])
+    OmegaConf.set_readonly(task, False)
+    task.folder = ""
+    try:
+        return fingerprint(resolve(task))[:6]
+    except OmegaConfBaseException:
+        # A value that cannot be resolved: told when the job is built.
+        return sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:6]

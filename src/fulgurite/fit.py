@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from pytorch_lightning.plugins.precision import DoublePrecision
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from fulgurite.build import Run
-from fulgurite.callbacks.checkpoint import BestCheckpoint
+from fulgurite.callbacks.checkpoint import BestCheckpoint, LastCheckpoint
+from fulgurite.callbacks.divergence import is_lost
 from fulgurite.errors import Pruned
 
 
@@ -44,19 +46,24 @@ def fit(run: Run) -> Outcome:
     """
     trainer = run.trainer
     pruned = False
+    if isinstance(trainer.precision_plugin, DoublePrecision):
+        # Lightning does so after it has loaded the checkpoint, whose weights it would round to float32.
+        run.model.double()
     try:
         with _interrupts():
             trainer.fit(run.model, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
     except Pruned:
         pruned = True
     epochs = trainer.current_epoch
-    metrics = _floats(trainer.callback_metrics)
+    # A run that goes on after its last epoch has none of its own.
+    last = next((each for each in trainer.checkpoint_callbacks if isinstance(each, LastCheckpoint)), None)
+    metrics = (last.metrics if last is not None else {}) | _floats(trainer.callback_metrics)
     best = next((each for each in trainer.checkpoint_callbacks if isinstance(each, BestCheckpoint)), None)
     objective = path = None
     if best is not None and best.best_model_score is not None:
         objective, path = float(best.best_model_score), best.best_model_path
         metrics |= best.best_metrics
-    diverged = run.divergence.diverged
+    diverged = run.divergence.diverged or is_lost(metrics)
     # Somebody's own module may have no test.
     if run.test and is_overridden("test_step", run.model) and not diverged and not pruned:
         with _interrupts():

@@ -4,7 +4,7 @@ import gc
 import os
 from argparse import ArgumentError, Namespace
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,18 +98,30 @@ def is_first_process() -> bool:
 
 def _sweep(args: Namespace) -> int:
     # Here, not at the top: one run needs none of it.
-    from fulgurite import sweep
+    from fulgurite import sweep, sweep_folder
+    from fulgurite.errors import is_interrupt
 
     swept = sweep.swept_keys(args.overrides)
     config.register(swept)
     own_conf = args.config_dir or args.config_path or args.config_name
-    num_jobs = 0 if own_conf else len(sweep.plan(args.overrides))
-    jobs = sweep.Sweep(swept, num_jobs)
-    try:
-        with sweep.checked_once() if num_jobs else nullcontext():
+    plan = sweep.Plan([], None) if own_conf else sweep.prepare(args.overrides)
+    if plan.folder is not None and (recorded := sweep_folder.recorded_keys(plan.folder)):
+        # Their order is that in the names of the jobs' folders, however they are typed this time.
+        swept = recorded
+        config.register(swept)
+    jobs = sweep.Sweep(swept, len(plan.jobs))
+    with ExitStack() as stack:
+        stack.callback(jobs.finish)
+        if plan.jobs:
+            stack.enter_context(sweep.checked_once())
+        if plan.folder is not None and not args.cfg and not args.info:
+            stack.enter_context(sweep.opened(plan.folder, args.overrides, swept))
+        try:
             _hand_to_hydra(args, jobs)
-    finally:
-        jobs.finish()
+        except (KeyboardInterrupt, SystemExit) as error:
+            if is_interrupt(error) and jobs.folder is not None:
+                raise KeyboardInterrupt(sweep.how_to_go_on(jobs.folder)) from error
+            raise
     return 1 if jobs.num_failed else 0
 
 

@@ -19,6 +19,7 @@ from fulgurite import config
 from fulgurite.errors import FulguriteError, is_interrupt
 from fulgurite.log import LOG_NAME, log_to
 from fulgurite.result import Failure, Objective, Result, Status, git_state, versions
+from fulgurite.resume import Begun
 
 if TYPE_CHECKING:
     from fulgurite.build import Run
@@ -26,29 +27,38 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run_job(cfg: DictConfig, overrides: Sequence[str], build: "Callable[[DictConfig], Run] | None" = None) -> Result:
+def run_job(
+    cfg: DictConfig,
+    overrides: Sequence[str],
+    build: "Callable[[DictConfig], Run] | None" = None,
+    begun: Begun | None = None,
+) -> Result:
     """Build, train, test and record one run.
 
     Args:
         cfg: the composed config.
         overrides: what was typed, for the record.
         build: makes the run; ``fulgurite.build.build`` by default.
+        begun: what to go on with, in the same folder; ``None`` for a run from the start.
 
     Raises:
         FulguriteError: what the user can mend; the record says ``failed``.
         KeyboardInterrupt: the record says ``interrupted``.
         Exception: any other fault; the record says ``failed`` and ``train.log`` holds the traceback.
     """
-    started = time.perf_counter()
+    started = time.perf_counter() - (begun.seconds if begun else 0.0)
     # The command line composes without it.
     gc.enable()
     folder = Path(cfg.folder)
     folder.mkdir(parents=True, exist_ok=True)
     record = _record_in(folder)
-    result = record(_start(cfg, overrides))
+    if begun is None and _is_first_process():
+        # The logger would add to the rows of an earlier run in this folder.
+        (folder / "metrics.csv").unlink(missing_ok=True)
+    result = record(replace(_start(cfg, overrides), seconds=begun.seconds if begun else 0.0))
     try:
         with log_to(folder):
-            result = _train(cfg, result, build)
+            result = _train(cfg, result, build, begun)
         return result
     except BaseException as error:
         status: Status = "interrupted" if is_interrupt(error) else "failed"
@@ -70,7 +80,7 @@ def _start(cfg: DictConfig, overrides: Sequence[str]) -> Result:
     )
 
 
-def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] | None") -> Result:
+def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] | None", begun: Begun | None) -> Result:
     try:
         # Here, not at the top: a config error must not wait for torch.
         from fulgurite import build as builder
@@ -79,7 +89,8 @@ def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] 
 
         keep_freed_memory()
         with _imports_left_alone():
-            outcome = fit((build or builder.build)(cfg))
+            run = (build or builder.build)(cfg)
+            outcome = fit(run if begun is None else replace(run, checkpoint=begun.checkpoint))
     except FulguriteError as error:
         log.info("%s", error)
         raise
@@ -116,5 +127,8 @@ def _imports_left_alone() -> Iterator[None]:
 
 def _record_in(folder: Path) -> Callable[[Result], Result]:
     """Writes results into ``folder``, from the first process of a job only."""
-    first = os.environ.get("LOCAL_RANK", "0") == "0"
-    return lambda result: result.write(folder) if first else result
+    return lambda result: result.write(folder) if _is_first_process() else result
+
+
+def _is_first_process() -> bool:
+    return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -4,10 +4,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fulgurite import config
+from omegaconf import OmegaConf, open_dict
+
+from fulgurite import config, resume, sweep_folder
 from fulgurite.errors import ConfigError, is_interrupt
 from fulgurite.explain import explain
 from fulgurite.result import FILE_NAME, Failure, Objective, Result
@@ -33,13 +36,32 @@ def swept_keys(overrides: Sequence[str]) -> list[str]:
     return [each.get_key_element().lstrip("+~") for each in parsed if each.is_sweep_override()]
 
 
-def plan(overrides: Sequence[str]) -> list[list[str]]:
-    """The overrides of each job; empty when another sweeper or launcher plans.
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is going to do.
 
-    Composes jobs until each value was seen once, so that a mistake in any of them is told before anything is trained.
+    Attributes:
+        jobs: the overrides of each job; empty when another sweeper or launcher plans.
+        folder: the sweep folder; ``None`` when nobody knows it yet.
+    """
+
+    jobs: list[list[str]]
+    folder: Path | None
+
+
+def plan(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of each job; see ``prepare``."""
+    return prepare(overrides).jobs
+
+
+def prepare(overrides: Sequence[str]) -> Plan:
+    """The jobs of a sweep and its folder.
+
+    Composes jobs until each value was seen once, so that a mistake in any of them is told before anything is trained;
+    for a sweep that goes on it composes all, to see whether they belong to it.
 
     Raises:
-        ConfigError: for a job on several devices.
+        ConfigError: for a job on several devices, or one that does not belong to the sweep of that name.
     """
     from hydra import compose, initialize_config_dir
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -49,26 +71,69 @@ def plan(overrides: Sequence[str]) -> list[list[str]]:
     from fulgurite.compose import Composer
 
     if any(override.lstrip("+").startswith(_PLANNED_ELSEWHERE) for override in overrides):
-        return []
-    seen: set[str] = set()
+        return Plan([], None)
+    folders: list[Path] = []
+
+    def load(job: list[str]) -> "DictConfig":
+        if folders:
+            return compose(config.CONFIG_NAME, overrides=job)
+        cfg = compose(config.CONFIG_NAME, overrides=job, return_hydra_config=True)
+        folders.append(_sweep_folder(cfg))
+        with open_dict(cfg):
+            del cfg["hydra"]
+        return cfg
+
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         parser = OverridesParser.create(config_loader=loader)
-        compose_job = Composer(loader, lambda job: compose(config.CONFIG_NAME, overrides=job))
+        compose_job = Composer(loader, load)
         jobs = BasicSweeper.split_arguments(parser.parse_overrides(list(overrides)), None)[0]
-        for job in jobs:
-            if seen.issuperset(job):
-                continue
-            seen.update(job)
-            try:
-                refuse_many_devices(compose_job(job))
-            except Exception as error:
-                # Told with this job's choices: a key may exist in model=mlp and not in model=cnn.
-                message = explain(error, job)
-                if message is None:
-                    raise
-                raise ConfigError(message) from error
-    return jobs
+        _refuse_mistakes(jobs, compose_job)
+        if folders and folders[0].is_dir():
+            planned = [sweep_folder.Planned(job, compose_job(job)) for job in jobs]
+            sweep_folder.refuse_another(folders[0], swept_keys(overrides), planned)
+    return Plan(jobs, folders[0] if folders else None)
+
+
+def _refuse_mistakes(jobs: Sequence[list[str]], compose_job: "Callable[[list[str]], DictConfig]") -> None:
+    """Compose jobs until each value was seen once."""
+    seen: set[str] = set()
+    for job in jobs:
+        if seen.issuperset(job):
+            continue
+        seen.update(job)
+        try:
+            refuse_many_devices(compose_job(job))
+        except Exception as error:
+            # Told with this job's choices: a key may exist in model=mlp and not in model=cnn.
+            message = explain(error, job)
+            if message is None:
+                raise
+            raise ConfigError(message) from error
+
+
+def job_folder(cfg: "DictConfig") -> Path:
+    """The folder of a job, as Hydra will choose it.
+
+    Args:
+        cfg: its config, with Hydra's own part.
+    """
+    return _evaluated(cfg, "hydra.sweep.dir") / str(_evaluated(cfg, "hydra.sweep.subdir"))
+
+
+def _sweep_folder(cfg: "DictConfig") -> Path:
+    return _evaluated(cfg, "hydra.sweep.dir")
+
+
+def _evaluated(cfg: "DictConfig", key: str) -> Path:
+    from hydra.core.hydra_config import HydraConfig
+
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(cfg)
+    try:
+        return Path(str(OmegaConf.select(cfg, key)))
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 @contextmanager
@@ -118,6 +183,23 @@ def _count(devices: Any, accelerator: str) -> int:
     return max(1, torch.cuda.device_count())
 
 
+@contextmanager
+def opened(folder: Path, overrides: Sequence[str], swept: Sequence[str]) -> Iterator[None]:
+    """Work on the sweep in ``folder`` alone, its record written, while the context lasts.
+
+    Raises:
+        ConfigError: while another process works on it.
+    """
+    with sweep_folder.only_driver(folder):
+        sweep_folder.write_record(folder, overrides, swept)
+        yield
+
+
+def how_to_go_on(folder: Path) -> str:
+    """What is said of a sweep that was interrupted."""
+    return f"to go on with it, give the same command with sweep.name={folder.name}"
+
+
 class Sweep:
     """The task function of a multirun. A job that fails is recorded and named, and the next one starts.
 
@@ -132,10 +214,9 @@ class Sweep:
         self.num_failed = 0
         self._swept = swept
         self._num_jobs = num_jobs
-        self._started = 0
 
     def __call__(self, cfg: "DictConfig", build: "Callable[[DictConfig], Run] | None" = None) -> float | None:
-        """Run one job; its objective, or ``None`` when it failed.
+        """Run one job, go on with it, or skip it when it has ended before; its objective, ``None`` when it failed.
 
         Args:
             cfg: the composed config.
@@ -148,13 +229,17 @@ class Sweep:
         overrides = list(HydraConfig.get().overrides.task)
         folder = Path(cfg.folder)
         self.folder = folder.parent
-        self._started += 1
-        title = f"[{self._started}{f'/{self._num_jobs}' if self._num_jobs else ''}]"
-        print(title, config.describe(overrides, only=self._swept, between=" "), flush=True)
+        title = f"[{HydraConfig.get().job.num + 1}{f'/{self._num_jobs}' if self._num_jobs else ''}]"
+        named = f"{title} {config.describe(overrides, only=self._swept, between=' ')}".rstrip()
+        if resume.has_ended(folder):
+            return self._skip(named, resume.record_in(folder))
         try:
+            found = resume.find(folder)
+            print(f"{named}{found}", flush=True)
+            resume.prepare(folder, found.begun)
             if str(HydraConfig.get().launcher._target_).endswith(".BasicLauncher"):
                 refuse_many_devices(cfg)
-            result = run_job(cfg, overrides, build)
+            result = run_job(cfg, overrides, build, found.begun)
         except (Exception, SystemExit) as error:
             if is_interrupt(error):
                 raise KeyboardInterrupt from error
@@ -167,8 +252,16 @@ class Sweep:
             print(f"{title} diverged: {result.error.message if result.error else ''}", file=sys.stderr, flush=True)
         return result.objective.value
 
+    def _skip(self, named: str, result: Result | None) -> float | None:
+        assert result is not None
+        self.num_failed += result.status == "diverged"
+        value = result.objective.value
+        reached = "" if value is None else f" ({result.objective.metric} {value:.4g})"
+        print(f"{named} {result.status} before{reached}", flush=True)
+        return value
+
     def finish(self) -> None:
-        """Print the leaderboard of the jobs that ran."""
+        """Print the leaderboard of all jobs that the sweep folder holds."""
         if self.folder is not None:
             from fulgurite.report.leaderboard import print_leaderboard
 

@@ -14,12 +14,15 @@ PACKAGE = SRC / "fulgurite"
 HEAVY = {"torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning_fabric", "matplotlib"}
 COMPOSERS = {"hydra", "omegaconf"}
 # Below build.py a config is no longer known; these are build.py and what is above it.
-MAY_COMPOSE = {"build", "cli", "compose", "config", "explain", "groups", "hydra_app", "job", "sweep"}
+MAY_COMPOSE = {"build", "cli", "compose", "config", "explain", "groups", "hydra_app", "job", "sweep", "sweep_folder"}
 MAY_COMPOSE |= {f"replay.{name}" for name in ("frozen", "rerun", "run_folder")}
+MAY_COMPOSE |= {"plan.jobs"}
 SHARED = {"fulgurite.errors", "fulgurite.randomness", "fulgurite.spec"}
 MODEL_BASE = {f"fulgurite.models.{name}" for name in ("layers", "losses", "scores", "supervised")}
 # Imported before a job starts, or by what reads run folders: importing torch takes seconds.
 LIGHT = ("cli", "config", "errors", "spec", "randomness", "result", "help", "explain", "hydra_app", "sweep", "job")
+LIGHT += ("plan.command", "plan.jobs")
+LIGHT += ("resume", "sweep_folder")
 
 
 def module_name(path: Path) -> str:

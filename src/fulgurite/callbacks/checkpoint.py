@@ -4,7 +4,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
-from torch import Tensor
 
 from fulgurite.errors import ConfigError, did_you_mean
 
@@ -16,6 +15,12 @@ class _InFolder(ModelCheckpoint):
         """Take the record over when the run goes on in its own folder; in a new one, start a new record."""
         if state_dict["dirpath"] == self.dirpath:
             super().load_state_dict(state_dict)
+            # Lightning leaves it out, and a fused sweep chooses by it who goes on.
+            self.current_score = state_dict["current_score"]
+            self.load_own(state_dict)
+
+    def load_own(self, state_dict: dict[str, Any]) -> None:
+        """Take over what a subclass has added to the record."""
 
 
 class BestCheckpoint(_InFolder):
@@ -48,23 +53,19 @@ class BestCheckpoint(_InFolder):
         if trainer.limit_val_batches == 0 and self.monitor is not None and self.monitor.startswith("val/"):
             self.monitor = None
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save after a validation, when Lightning does not leave that to the end of the epoch."""
-        before = self.best_model_score
-        super().on_validation_end(trainer, pl_module)
-        self._keep_metrics(trainer, before)
+    def state_dict(self) -> dict[str, Any]:
+        """The record, with the metrics of the best epoch."""
+        return {**super().state_dict(), "best_metrics": self.best_metrics}
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save at the end of an epoch."""
-        before = self.best_model_score
-        super().on_train_epoch_end(trainer, pl_module)
-        self._keep_metrics(trainer, before)
+    def load_own(self, state_dict: dict[str, Any]) -> None:
+        """Take the metrics of the best epoch over."""
+        self.best_metrics = state_dict["best_metrics"]
 
-    def _keep_metrics(self, trainer: pl.Trainer, before: Tensor | None) -> None:
-        """Keep the validation metrics when they have just become the best."""
-        if self.best_model_score is not before:
-            metrics = trainer.callback_metrics.items()
-            self.best_metrics = {name: float(value) for name, value in metrics if name.startswith("val/")}
+    def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
+        """Keep the metrics of what has just become the best, then save; the checkpoint holds them, too."""
+        if self.best_model_score is not None:
+            self.best_metrics = _floats(trainer, "val/")
+        super()._save_checkpoint(trainer, filepath)
 
     def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse an unknown objective now, not after a whole epoch.
@@ -88,7 +89,45 @@ class LastCheckpoint(_InFolder):
 
     Args:
         folder: the folder of the checkpoints.
+
+    Attributes:
+        metrics: of the epoch that was saved last.
     """
 
     def __init__(self, folder: str) -> None:
         super().__init__(dirpath=folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+        self.metrics: dict[str, float] = {}
+        self._was_stopped = False
+        self._row: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The record, with all metrics, whether a callback had stopped the run, and what is logged just after it."""
+        own = {"metrics": self.metrics, "was_stopped": self._was_stopped, "row": self._row}
+        return {**super().state_dict(), **own}
+
+    def load_own(self, state_dict: dict[str, Any]) -> None:
+        """Take over what a run needs that was killed after an epoch."""
+        self.metrics, self._was_stopped, self._row = (state_dict[key] for key in ("metrics", "was_stopped", "row"))
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on where the checkpoint was written, between the end of an epoch and the log of its metrics.
+
+        A run that had been stopped, early or because it diverged, trains no further.
+        """
+        trainer.should_stop = trainer.should_stop or self._was_stopped
+        for logger in trainer.loggers if self._row else ():
+            row = dict(self._row)
+            logger.log_metrics(row, step=row.pop("step"))
+            logger.save()
+
+    def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
+        self.metrics, self._was_stopped = _floats(trainer), trainer.should_stop
+        logged: dict[str, Any] = trainer._logger_connector.metrics["log"]
+        # What Lightning logs as the epoch ends, as it does; see ``_LoggerConnector.log_metrics``.
+        marks = {"epoch": trainer.current_epoch, "step": trainer.fit_loop.epoch_loop._batches_that_stepped - 1}
+        self._row = marks | {name: float(value) for name, value in logged.items()} if logged else {}
+        super()._save_checkpoint(trainer, filepath)
+
+
+def _floats(trainer: pl.Trainer, prefix: str = "") -> dict[str, float]:
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(prefix)}

@@ -1,6 +1,8 @@
 """Stops a run whose loss is lost."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -19,15 +21,21 @@ class StopOnDivergence(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop when the validation loss is lost."""
-        if not trainer.sanity_checking and _is_lost(trainer, "val/loss"):
+        if not trainer.sanity_checking and is_lost(trainer.callback_metrics, "val/loss"):
             self.diverged = True
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell it of a run without validation, too."""
-        self.diverged = self.diverged or _is_lost(trainer, "train/loss")
+        self.diverged = self.diverged or is_lost(trainer.callback_metrics, "train/loss")
 
 
-def _is_lost(trainer: pl.Trainer, name: str) -> bool:
-    loss = trainer.callback_metrics.get(name)
-    return loss is not None and not math.isfinite(float(loss))
+def is_lost(metrics: Mapping[str, Any], *names: str) -> bool:
+    """Whether one of the losses in ``metrics`` is infinite or not a number.
+
+    Args:
+        metrics: by name.
+        names: the losses; those of training and validation by default.
+    """
+    losses = [metrics.get(name) for name in names or ("train/loss", "val/loss")]
+    return any(loss is not None and not math.isfinite(float(loss)) for loss in losses)

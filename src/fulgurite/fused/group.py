@@ -8,11 +8,11 @@ from functools import cache, partial
 from typing import Any
 
 import torch
-from pytorch_lightning.utilities import GradClipAlgorithmType
 from torch import Tensor
 
 from fulgurite.data.batches import BatchLoader
 from fulgurite.data.draws import JointDraws
+from fulgurite.fused.gradients import Gradients
 from fulgurite.fused.loop import FusedEpochLoop, Results
 from fulgurite.fused.optimizers import stack_optimizers
 from fulgurite.fused.program import Dropout, Program, StepOutput
@@ -37,6 +37,8 @@ class Group:
 
     def __init__(self, loops: Sequence[FusedEpochLoop]) -> None:
         self.loops = list(loops)
+        # A member that has ended and is tested has no training data any more.
+        self._device = loops[0].loader.x.device
         self.ended = [False] * len(loops)
         self.step_s = 0.0
         models = [loop.model for loop in loops]
@@ -47,14 +49,10 @@ class Group:
         self._optimizer = stack_optimizers([loop.optimizer for loop in loops], self._stack)
         self._programs: dict[Any, Program] = {}
         self._compiled = False
-        self._clip = self._clip_values()
+        self._gradients = Gradients(self.loops, self._stack)
         self._precision: Any = loops[0].trainer.precision_plugin
         batches = Batches(self.loops, 1)
         self._program(self._precision.convert_input(batches[0]), batches.shared)
-
-    @property
-    def _device(self) -> torch.device:
-        return self.loops[0].loader.x.device
 
     @property
     def waiting(self) -> list[int]:
@@ -74,17 +72,24 @@ class Group:
         rates = {own: self.loops[own].take_rates(partial(self._optimizer.rates, own), number) for own in self.waiting}
         steps: list[StepOutput] = []
         targets = []
+        is_update = self.loops[first].updates(number)
+        added = self._gradients.held(self.waiting)
         with fast_products(self._device):
             for step in range(number):
                 started = time.perf_counter()
                 batch = self._precision.convert_input(batches[step])
                 program = self._program(batch, batches.shared)
                 out = program(batch, self._masks(program.dropouts, stand_in, step))
-                self._optimizer.step(self._clipped(out.gradients), [rates[own][step] for own in stand_in])
+                added = self._gradients.add(out.gradients, added)
+                if is_update[step]:
+                    self._optimizer.step(self._gradients.clipped(added), [rates[own][step] for own in stand_in])
+                    added = None
                 steps.append(out._replace(gradients=[]))
                 targets.append(batch[1])
                 times.append(time.perf_counter() - started)
         self.step_s = statistics.median(times)
+        if added is not None:
+            self._gradients.hand_out(added, self.waiting)
         for own in self.waiting:
             self.loops[own].loader.skip(number)
         return self._results(steps, torch.stack(targets), program.calls, batches.shared)
@@ -137,24 +142,6 @@ class Group:
                 if (p := dropout.probabilities[own]) > 0:
                     mask[row].bernoulli_(1 - p, generator=loop.generator).div_(1 - p)
         return masks
-
-    def _clip_values(self) -> Tensor | None:
-        values = [loop.trainer.gradient_clip_val for loop in self.loops]
-        if values[0] is None:
-            return None
-        first = next(iter(self._stack.parameters.values()))
-        return torch.tensor(values, dtype=first.dtype, device=first.device)
-
-    def _clipped(self, gradients: list[Tensor]) -> list[Tensor]:
-        """Clip each member's gradients as torch's ``clip_grad_norm_`` and ``clip_grad_value_`` do."""
-        if self._clip is None:
-            return gradients
-        clip = [self._clip.view(-1, *[1] * (each.dim() - 1)) for each in gradients]
-        if self.loops[0].trainer.gradient_clip_algorithm == GradClipAlgorithmType.VALUE:
-            return [each.clamp(-limit, limit) for each, limit in zip(gradients, clip, strict=True)]
-        norms = torch.stack([each.flatten(1).norm(dim=1) for each in gradients]).norm(dim=0)
-        scale = (self._clip / (norms + 1e-6)).clamp(max=1.0)
-        return [each * scale.view(-1, *[1] * (each.dim() - 1)) for each in gradients]
 
 
 @contextmanager

@@ -1,12 +1,16 @@
 """Lightning's loggers, writing straight into the run folder."""
 
+import csv
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
 from fulgurite.errors import ConfigError
+from fulgurite.training.curves import read_rows, write_rows
 
 
 class TensorBoard(TensorBoardLogger):
@@ -31,7 +35,7 @@ class TensorBoard(TensorBoardLogger):
 
 
 class CSV(CSVLogger):
-    """``metrics.csv`` in the run folder itself.
+    """``metrics.csv`` in the run folder itself; a run that goes on in its folder adds to the rows that are there.
 
     Args:
         folder: the run folder.
@@ -40,6 +44,31 @@ class CSV(CSVLogger):
 
     def __init__(self, folder: str | Path, **options: Any) -> None:
         super().__init__(save_dir=folder, name="", version="", **options)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> "_Rows":
+        """What writes the file."""
+        if not isinstance(self._experiment, _Rows):
+            self._experiment = _Rows(self.log_dir)
+        return self._experiment
+
+
+class _Rows(ExperimentWriter):
+    """Lightning's writer, which would delete the rows that are there."""
+
+    def __init__(self, log_dir: str) -> None:
+        super().__init__(log_dir)
+        path = Path(self.metrics_file_path)
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as file:
+                self.metrics_keys = next(csv.reader(file), [])
+
+    def _check_log_dir_exists(self) -> None:
+        pass
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        write_rows(Path(self.metrics_file_path), fieldnames, read_rows(Path(self.metrics_file_path)))
 
 
 class MLflow(MLFlowLogger):

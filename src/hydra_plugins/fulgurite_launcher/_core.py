@@ -15,6 +15,8 @@ from fulgurite.compose import Composer
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.run import Settings, run_together
 from fulgurite.groups import groups, structure_of
+from fulgurite.resume import has_ended
+from fulgurite.sweep import job_folder
 
 if TYPE_CHECKING:
     from hydra_plugins.fulgurite_launcher.fused import FusedLauncher
@@ -44,7 +46,12 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
         compile=launcher.compile,
         probe=launcher.probe,
     )
-    for members in groups(configs, launcher.max_members):
+    ended = {own for own, cfg in enumerate(configs) if has_ended(job_folder(cfg))}
+    for own in sorted(ended):
+        start(own)
+    # The groups are those of all jobs: a sweep that goes on has the programs that it had.
+    for every in groups(configs, launcher.max_members):
+        members = [own for own in every if own not in ended]
         run_together({str(initial_job_idx + own + 1): partial(start, own) for own in members}, settings)
     return [returns[own] for own in range(len(job_overrides))]
 

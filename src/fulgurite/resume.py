@@ -1,0 +1,117 @@
+"""What is left of a job that was begun before: nothing to do, a checkpoint to go on from, or a folder to begin anew in.
+
+It is read off the run folder alone, so it holds whatever launcher ran the job, and however it ended.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fulgurite.errors import RunFolderError
+from fulgurite.result import FILE_NAME, Result, Status, read_result
+
+# Nothing is left to do for these; a failed job runs again.
+ENDED: tuple[Status, ...] = ("finished", "diverged", "pruned")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A job to go on with.
+
+    Attributes:
+        checkpoint: where to go on from.
+        epochs: epochs completed there.
+        steps: optimiser steps made there.
+        row: what its last epoch logs just after it.
+        seconds: wall-clock time that went into the job before, in seconds.
+    """
+
+    checkpoint: Path
+    epochs: int
+    steps: int
+    row: Mapping[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a job's folder holds of an earlier attempt.
+
+    Attributes:
+        begun: what to go on with; ``None`` when the job begins anew.
+        damaged: name of a checkpoint that cannot be used; empty when there is none.
+    """
+
+    begun: Begun | None
+    damaged: str = ""
+
+    def __str__(self) -> str:
+        """What is said of the job beside its name; nothing of a new one."""
+        why = f": {self.damaged} is damaged," if self.damaged else ""
+        if self.begun is None:
+            return f"{why} begins anew" if why else ""
+        source = f" from {self.begun.checkpoint.name}" if why else ""
+        return f"{why} goes on{source} after epoch {self.begun.epochs}"
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether the job in ``folder`` came to its end, good or bad."""
+    result = record_in(folder)
+    return result is not None and result.status in ENDED
+
+
+def record_in(folder: Path) -> Result | None:
+    """The record of the job in ``folder``; ``None`` where none can be read."""
+    try:
+        return read_result(folder)
+    except RunFolderError:
+        return None
+
+
+def find(folder: Path) -> Found:
+    """Where the job in ``folder`` can go on: the last checkpoint, the best where that is damaged, or nowhere."""
+    if not (folder / "checkpoints").is_dir():
+        return Found(None)
+    # Here, not at the top: a new job has no need of torch yet.
+    from fulgurite.training.checkpoint import load_checkpoint
+
+    damaged = ""
+    for name in ("last.ckpt", "best.ckpt"):
+        path = folder / "checkpoints" / name
+        if not path.is_file():
+            continue
+        try:
+            return Found(_begun(folder, path, load_checkpoint(path)), damaged)
+        except (RunFolderError, KeyError, TypeError):
+            damaged = damaged or name
+    return Found(None, damaged)
+
+
+def _begun(folder: Path, path: Path, content: Mapping[str, Any]) -> Begun:
+    epochs = content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    rows = [state["row"] for state in content["callbacks"].values() if "row" in state]
+    return Begun(path, epochs, content["global_step"], rows[0] if rows else {}, _seconds(folder, path))
+
+
+def prepare(folder: Path, begun: Begun | None) -> None:
+    """Make a folder ready for a job that goes on, or begins anew: what is logged again must not be there twice."""
+    from fulgurite.training.curves import CSV_NAME, EVENTS, Cut, cut_curves
+
+    if begun is not None:
+        cut_curves(folder, Cut(begun.epochs, begun.steps, begun.checkpoint.stat().st_mtime, begun.row))
+        return
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    for path in (folder / CSV_NAME, *folder.glob(EVENTS)):
+        path.unlink(missing_ok=True)
+
+
+def _seconds(folder: Path, checkpoint: Path) -> float:
+    """Time that went into the job. A killed one could not record its own: that is told by when it wrote files."""
+    result = record_in(folder)
+    if result is None:
+        return 0.0
+    if result.status != "running":
+        return result.seconds
+    return result.seconds + max(0.0, checkpoint.stat().st_mtime - (folder / FILE_NAME).stat().st_mtime)
