@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import GradientAccumulationScheduler
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
@@ -82,15 +83,29 @@ class FusedEpochLoop(FastEpochLoop):
             return self._special
         if self.trainer.val_check_batch is None:
             return "trainer.val_check_interval is a time"
+        if any(isinstance(each, GradientAccumulationScheduler) for each in self.trainer.callbacks):  # type: ignore[attr-defined]
+            return "it accumulates gradients over a number of batches that changes"
+        if self.accumulated > 1 and not isinstance(self.model, Supervised):
+            return "it accumulates gradients, and its step may log"
         # Callbacks' hooks are bound to trainer and model, the model's own are not.
         hooks = [*self._batch_start, *self._batch_end]
         for hook in hooks:
             if isinstance(hook, partial):
-                callback: Any = hook.func
-                return f"its callback {type(callback.__self__).__name__} looks at each batch"
-        if hooks and not isinstance(self.model, Supervised):
-            return "its model has a hook on_train_batch_end"
+                callback: Any = hook.func.__self__  # type: ignore[attr-defined]
+                if self._looks_at_each_batch(callback):
+                    return f"its callback {type(callback).__name__} looks at each batch"
+            elif not isinstance(self.model, Supervised):
+                return "its model has a hook on_train_batch_end"
         return None
+
+    def _looks_at_each_batch(self, callback: Any) -> bool:
+        """Whether a callback with a hook for batches must see each of them."""
+        return True
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is somebody to ask for steps."""
+        return self._member is not None
 
     @property
     def model(self) -> pl.LightningModule:
@@ -107,6 +122,16 @@ class FusedEpochLoop(FastEpochLoop):
         """Where the batches come from."""
         return self.trainer.train_dataloader  # type: ignore[return-value]
 
+    @property
+    def accumulated(self) -> int:
+        """Batches whose gradients are added up before an update."""
+        return self.trainer.accumulate_grad_batches
+
+    def updates(self, number: int) -> list[bool]:
+        """Whether each of the next ``number`` batches, none of them in another epoch, ends in an update."""
+        first, last = self.batch_progress.current.ready + 1, self.trainer.num_training_batches
+        return [ready % self.accumulated == 0 or ready == last for ready in range(first, first + number)]
+
     def num_wanted(self) -> int:
         """Steps until something happens between two of them: a log, a validation, the end."""
         trainer: Any = self.trainer
@@ -115,13 +140,22 @@ class FusedEpochLoop(FastEpochLoop):
             _MOST_STEPS,
             trainer.num_training_batches - progress.current.ready,
             _until_next(progress.total.ready, trainer.log_every_n_steps),
+            self._until_short_batch(),
         ]
         if trainer.max_steps != -1:
-            ahead.append(trainer.max_steps - self.global_step)
+            until_update = _until_next(progress.current.ready, self.accumulated)
+            ahead.append(until_update + (trainer.max_steps - self.global_step - 1) * self.accumulated)
         if trainer.val_check_batch != float("inf"):
             counted = progress.total if trainer.check_val_every_n_epoch is None else progress.current
             ahead.append(_until_next(counted.ready, trainer.val_check_batch))
         return int(max(1, min(ahead)))
+
+    def _until_short_batch(self) -> float:
+        """Steps until the smaller last batch of a pass, whose step is made by itself."""
+        size, number = self.loader.batch_size, len(self.loader.x)
+        if self.loader.drop_last or not number % size:
+            return math.inf
+        return number // size - self.batch_progress.current.ready % (number // size + 1)
 
     def score(self) -> float:
         """The latest value of what its checkpoints are chosen by, larger for better."""
@@ -141,14 +175,14 @@ class FusedEpochLoop(FastEpochLoop):
 
     def advance(self, data_fetcher: Any) -> None:
         """Ask for steps, and account for those that were made elsewhere."""
-        if self._alone or self._member is None or self._restarting:
+        if self._alone or not self.asks or self._restarting:
             if self._member is not None and self._member.is_interrupted:
                 # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
                 raise SIGTERMException
             super().advance(data_fetcher)
             return
         self.generator.set_state(torch.default_generator.get_state())
-        answer = self._member.ask(self)
+        answer = self._ask()
         if isinstance(answer, Results):
             torch.default_generator.set_state(self.generator.get_state())
             self._account(data_fetcher, answer)
@@ -163,28 +197,40 @@ class FusedEpochLoop(FastEpochLoop):
         super().advance(data_fetcher)
         self.step_s = time.perf_counter() - started
 
+    def _ask(self) -> Any:
+        """An ``Answer``, or ``Results``."""
+        assert self._member is not None
+        return self._member.ask(self)
+
     def take_rates(self, read: Callable[[], Rates], number: int) -> list[Rates]:
         """What ``read`` gives before each of the next steps; the schedules are stepped past them."""
         rates = []
-        for batch_idx in range(self.batch_progress.current.ready, self.batch_progress.current.ready + number):
+        for batch_idx, is_update in enumerate(self.updates(number), self.batch_progress.current.ready):
             rates.append(read())
-            self._step_schedulers(batch_idx)
+            if is_update:
+                self._step_schedulers(batch_idx)
         return rates
 
     def _account(self, data_fetcher: Any, results: "Results") -> None:
         """Do at once what the solo loop does in as many turns; the batches went past Lightning's ``data_fetcher``."""
         number = len(results.losses)
+        num_updates = sum(self.updates(number))
+        num_begun = sum((self.batch_progress.current.ready + each) % self.accumulated == 0 for each in range(number))
         self._has_passed = True
         data_fetcher.fetched += number
         counts = self.automatic_optimization.optim_progress.optimizer
-        for progress in (self.batch_progress, counts.step, counts.zero_grad):
-            _add(progress.total, number)
-            _add(progress.current, number)
+        for progress, count in (
+            (self.batch_progress, number),
+            (counts.step, num_updates),
+            (counts.zero_grad, num_begun),
+        ):
+            _add(progress.total, count)
+            _add(progress.current, count)
         self.batch_progress.is_last_batch = self._num_ready_batches_reached()
         if self.batch_progress.is_last_batch:
             self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
         # The last of them is counted as the turn ends.
-        self._batches_that_stepped += number - 1
+        self._batches_that_stepped += num_updates - (not self._should_accumulate())
         self._log(results)
 
     def _log(self, results: Results) -> None:
@@ -210,7 +256,8 @@ class FusedEpochLoop(FastEpochLoop):
         """Prepare ``generator`` for what the step after ``ahead`` others draws, as the solo run would be."""
         if isinstance(self.model, Supervised):
             # As ``Supervised.on_train_batch_start`` does; other models go on drawing from one generator.
-            self.generator.manual_seed(derive_seed(self.model.seed, Stream.STEP, self.global_step + ahead, 0))
+            number = self.batch_progress.total.ready + ahead
+            self.generator.manual_seed(derive_seed(self.model.seed, Stream.STEP, number, 0))
 
 
 def _add(tracker: Any, number: int) -> None:

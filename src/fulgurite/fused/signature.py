@@ -130,6 +130,9 @@ def _batches(loop: FusedEpochLoop) -> list[Any]:
         type(trainer.precision_plugin),
         trainer.gradient_clip_val is None,
         trainer.gradient_clip_algorithm,
+        loop.accumulated,
+        # Updates must fall on the same steps.
+        (loop.batch_progress.current.ready, trainer.num_training_batches) if loop.accumulated > 1 else None,
     ]
 
 

@@ -109,8 +109,9 @@ class Supervised(pl.LightningModule):
         return output.softmax(dim=-1) if self.spec.task == "classification" else output
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed what is random in this step by (seed, step, rank), so that no generator state needs saving."""
-        _seed_device(derive_seed(self.seed, Stream.STEP, self.trainer.global_step, self.global_rank), self.device)
+        """Seed what is random in this step by (seed, batch, rank), so that no generator state needs saving."""
+        number = self.trainer.fit_loop.total_batch_idx  # type: ignore[attr-defined]
+        _seed_device(derive_seed(self.seed, Stream.STEP, number, self.global_rank), self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Collect a training batch; every ``log_every_n_steps`` steps log its loss and the learning rate."""

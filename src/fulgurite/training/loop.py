@@ -3,7 +3,7 @@
 Lightning spends about 300 microseconds a step on closures, hook dispatch, profiling contexts and result bookkeeping: as
 much as a small network's whole arithmetic. ``FastEpochLoop`` keeps what callbacks, checkpoints and schedules rely on:
 counters, hooks at batch start and end, ``self.log``, gradient clipping, precision. Whatever it does not cover (several
-devices, accumulation, closures, other hooks, other loaders) runs through Lightning's own loop, unchanged.
+devices, closures, other hooks, other loaders) runs through Lightning's own loop, unchanged.
 
 It leans on private attributes of pytorch-lightning 2.6, which ``pyproject.toml`` pins;
 ``tests/unit/training/test_loop.py`` compares the two loops number by number.
@@ -93,7 +93,7 @@ class FastEpochLoop(_TrainingEpochLoop):
     def on_advance_end(self, data_fetcher: Any) -> None:
         """Validate, flush and stop when it is time; after most batches it is not."""
         if self._fast and not self._is_time():
-            self._batches_that_stepped += 1
+            self._batches_that_stepped += not self._should_accumulate()
         else:
             super().on_advance_end(data_fetcher)
 
@@ -102,20 +102,24 @@ class FastEpochLoop(_TrainingEpochLoop):
         trainer = self.trainer
         model, optimizer = trainer.lightning_module, trainer.optimizers[0]
         counts = self.automatic_optimization.optim_progress.optimizer
-        counts.step.increment_ready()
+        number, is_update = trainer.accumulate_grad_batches, not self._should_accumulate()
+        if is_update:
+            counts.step.increment_ready()
         with self._precision():
             outputs = self._call("training_step", [model.training_step], batch, batch_idx)
-        loss = outputs["loss"]
-        counts.zero_grad.increment_ready()
-        counts.zero_grad.increment_started()
-        optimizer.zero_grad()
-        counts.zero_grad.increment_completed()
+        loss = outputs["loss"] if number == 1 else outputs["loss"] / number
+        if batch_idx % number == 0:
+            counts.zero_grad.increment_ready()
+            counts.zero_grad.increment_started()
+            optimizer.zero_grad()
+            counts.zero_grad.increment_completed()
         loss.backward()
-        if trainer.gradient_clip_val:
-            algorithm = GradClipAlgorithmType(trainer.gradient_clip_algorithm or "norm")
-            trainer.precision_plugin.clip_gradients(optimizer, trainer.gradient_clip_val, algorithm)
-        optimizer.step()
-        counts.step.increment_completed()
+        if is_update:
+            if trainer.gradient_clip_val:
+                algorithm = GradClipAlgorithmType(trainer.gradient_clip_algorithm or "norm")
+                trainer.precision_plugin.clip_gradients(optimizer, trainer.gradient_clip_val, algorithm)
+            optimizer.step()
+            counts.step.increment_completed()
         return {**outputs, "loss": loss.detach()}
 
     def _call(self, name: str, hooks: list[Callable[..., Any]], *args: Any) -> Any:
@@ -131,7 +135,8 @@ class FastEpochLoop(_TrainingEpochLoop):
 
     def _schedule(self, batch_idx: int) -> None:
         """Step the schedules of steps and, after the last batch, those of epochs."""
-        self._step_schedulers(batch_idx)
+        if not self._should_accumulate():
+            self._step_schedulers(batch_idx)
         if self._num_ready_batches_reached():
             self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
 

@@ -42,7 +42,6 @@ def why_special(trainer: Any) -> str | None:
         "it optimises by hand": not model.automatic_optimization,
         f"its strategy is {type(trainer.strategy).__name__}": type(trainer.strategy) is not SingleDeviceStrategy,
         f"trainer.precision is {trainer.precision}": not _has_plain_precision(trainer),
-        "trainer.accumulate_grad_batches is not 1": trainer.accumulate_grad_batches != 1,
         "it has a profiler": not isinstance(trainer.profiler, PassThroughProfiler),
         "trainer.detect_anomaly is on": bool(trainer._detect_anomaly),
         f"it has {len(optimizers)} optimisers": len(optimizers) != 1,

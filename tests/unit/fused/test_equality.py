@@ -70,6 +70,13 @@ def test_each_optimizer_steps_as_it_does_alone(compose_config, tmp_path, optimiz
     assert_equal_to_solo(compose_config, tmp_path, (*MLP, *OPTIMIZERS[optimizer]))
 
 
+@pytest.mark.parametrize("options", [(2,), (3, "trainer.gradient_clip_val=0.1"), (6, "trainer.max_steps=5")], ids=str)
+def test_accumulated_gradients_make_the_updates_that_they_make_alone(compose_config, tmp_path, options):
+    # 20 batches an epoch: with 3 or 6, the last update of each is made of fewer.
+    accumulation = (f"trainer.accumulate_grad_batches={options[0]}", "trainer.max_epochs=2", *options[1:])
+    assert_equal_to_solo(compose_config, tmp_path, (*MLP, *accumulation))
+
+
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_each_schedule_sets_the_rates_that_it_sets_alone(compose_config, tmp_path, scheduler):
     assert_equal_to_solo(compose_config, tmp_path, (*MLP, f"scheduler={scheduler}", "trainer.max_epochs=2"))

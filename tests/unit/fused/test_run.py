@@ -230,7 +230,13 @@ def test_jobs_of_different_structure_form_groups_of_their_own(jobs, made, others
 
 ALONE = {
     "a batch hook": (callback("LooksAtEachBatch"), "its callback LooksAtEachBatch looks at each batch"),
-    "accumulation": (("trainer.accumulate_grad_batches=2",), "trainer.accumulate_grad_batches is not 1"),
+    "scheduled accumulation": (
+        (
+            "+callbacks.more._target_=pytorch_lightning.callbacks.GradientAccumulationScheduler",
+            "+callbacks.more.scheduling={0: 2}",
+        ),
+        "it accumulates gradients over a number of batches that changes",
+    ),
     "LBFGS": (("optimizer=lbfgs", "optimizer.max_iter=2"), "LBFGS looks at each batch several times"),
     "anomaly": (("trainer.detect_anomaly=true",), "trainer.detect_anomaly is on"),
 }
@@ -267,6 +273,16 @@ def test_members_that_are_faster_together_go_on_after_the_probe_as_alone(jobs, m
     together = train_together(configs, probe=True)
     assert "train as one" in together.lines[0]
     assert_as_alone(together, configs, (0, 2))
+
+
+@pytest.mark.parametrize("is_faster", [True, False])
+def test_a_probe_between_two_updates_loses_no_gradient(jobs, monkeypatch, is_faster):
+    timed = running._time_alone
+    monkeypatch.setattr(running, "_time_alone", lambda members: timed(members) + (1e9 if is_faster else -1e9))
+    configs = jobs("fused", *THREE, case=("trainer.accumulate_grad_batches=8", "trainer.log_every_n_steps=6"))
+    together = train_together(configs, probe=True)
+    assert ("train as one" in together.lines[0]) == is_faster
+    assert_as_alone(together, configs, range(3))
 
 
 def test_a_run_shorter_than_the_probe_ends_as_alone(jobs):

@@ -142,8 +142,9 @@ def test_dropout_is_a_function_of_seed_and_step(name: str, digits: tuple[Tensor,
 class _Clock:
     """The one thing of a trainer that the seeding of a step reads."""
 
-    def __init__(self, global_step: int) -> None:
-        self.global_step = global_step
+    def __init__(self, total_batch_idx: int) -> None:
+        self.fit_loop = self
+        self.total_batch_idx = total_batch_idx
         self.global_rank = 0
 
 

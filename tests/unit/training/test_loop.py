@@ -138,6 +138,9 @@ def both(compose_config, tmp_path):
         pytest.param(["trainer.gradient_clip_val=0.1"], id="clip by norm"),
         pytest.param(["trainer.gradient_clip_val=0.01", "+trainer.gradient_clip_algorithm=value"], id="clip by value"),
         pytest.param(["scheduler=constant"], id="no schedule"),
+        pytest.param(["trainer.accumulate_grad_batches=2", "model.dropout=0.5"], id="accumulation"),
+        pytest.param(["trainer.accumulate_grad_batches=5", "trainer.gradient_clip_val=0.1"], id="accumulation, odd"),
+        pytest.param(["trainer.accumulate_grad_batches=3", "trainer.max_steps=7"], id="accumulation, steps"),
         pytest.param(["scheduler=plateau", "scheduler.patience=0"], id="plateau"),
         pytest.param(["trainer.max_steps=17"], id="max_steps"),
         pytest.param(["trainer.limit_train_batches=5"], id="limit_train_batches"),
@@ -260,13 +263,12 @@ def make_step_hook() -> StepHook:
 @pytest.mark.parametrize(
     ("overrides", "callbacks", "model"),
     [
-        (["trainer.accumulate_grad_batches=2"], [], None),
         (["optimizer=lbfgs", "scheduler=constant", "data.batch_size=null"], [], None),
         ([], [GradientHook()], None),
         ([], [], make_step_hook),
         (["trainer.detect_anomaly=true"], [], None),
     ],
-    ids=["accumulation", "closures", "callback's hook", "model's hook", "anomaly detection"],
+    ids=["closures", "callback's hook", "model's hook", "anomaly detection"],
 )
 @pytest.mark.filterwarnings("ignore:Anomaly Detection")
 def test_what_the_fast_loop_does_not_cover_runs_through_lightnings(
