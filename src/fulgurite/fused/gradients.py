@@ -37,6 +37,7 @@ class Gradients:
         held = [torch.zeros_like(each) for each in self._stack.parameters.values()]
         for own in waiting:
             for rows, parameter in zip(held, self._trained(own), strict=True):
+                assert parameter.grad is not None
                 rows[own].copy_(parameter.grad)
         return held
 

@@ -75,7 +75,9 @@ _UNBATCHED_DIMS = {"dropout1d": 2, "dropout2d": 0, "dropout3d": 4}
 def _channels(x: Tensor, unbatched_dims: int) -> Tensor:
     """The first number of each channel: B x C x 1 ..., or C x 1 ... of one sample by itself."""
     kept = 1 if x.dim() == unbatched_dims else 2
-    return x[(..., *[slice(1)] * (x.dim() - kept))]
+    for dim in range(kept, x.dim()):
+        x = x.narrow(dim, 0, 1)
+    return x
 
 
 def _is_batched(x: Any) -> bool:

@@ -110,7 +110,7 @@ class Supervised(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what is random in this step by (seed, batch, rank), so that no generator state needs saving."""
-        number = self.trainer.fit_loop.total_batch_idx  # type: ignore[attr-defined]
+        number = self.trainer.fit_loop.total_batch_idx
         _seed_device(derive_seed(self.seed, Stream.STEP, number, self.global_rank), self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
