@@ -21,7 +21,7 @@ class Training:
     folders: list[Path] = field(default_factory=list)
     argv: list[str] = field(default_factory=list)
 
-    def __call__(self, cfg, overrides, build=None):
+    def __call__(self, cfg, overrides, build=None, begun=None):
         self.jobs.append(list(overrides))
         self.folders.append(Path(cfg.folder))
         self.argv = list(sys.argv)
@@ -114,7 +114,8 @@ def test_ctrl_c_ends_a_sweep_and_still_prints_the_leaderboard(training, capsys):
     out, err = capsys.readouterr()
     assert len(training.jobs) == 2
     assert "0.9000" in out
-    assert err == "interrupted\n"
+    name = training.folders[0].parent.name
+    assert err == f"interrupted; to go on with it, give the same command with sweep.name={name}\n"
 
 
 def test_job_folders_lie_in_one_sweep_folder_and_are_named_by_what_was_swept(training):
@@ -171,6 +172,35 @@ def test_overrides_without_a_command_are_told_to_train(monkeypatch, capsys):
     assert "fulgurite train model=cnn" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [[], ["--help"]])
+def test_sweep_without_a_word_says_what_there_is(monkeypatch, capsys, words):
+    monkeypatch.setattr(sys, "argv", ["fulgurite", "sweep", *words])
+    assert cli.main() == 0
+    out = capsys.readouterr().out
+    for name, purpose in help.SWEEP_COMMANDS.items():
+        assert f"  {name}  {purpose}" in out
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("plam", "there is no command sweep plam (did you mean plan?); after sweep comes plan"),
+        ("seed=1,2", "a command comes first: fulgurite sweep plan seed=1,2"),
+    ],
+)
+def test_an_unknown_word_after_sweep_is_told_what_there_is(monkeypatch, capsys, word, message):
+    monkeypatch.setattr(sys, "argv", ["fulgurite", "sweep", word])
+    assert cli.main() == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_each_command_of_sweep_has_a_help_text(monkeypatch, capsys):
+    for name in help.SWEEP_COMMANDS:
+        monkeypatch.setattr(sys, "argv", ["fulgurite", "sweep", name, "--help"])
+        assert cli.main() == 0
+        assert f"fulgurite sweep {name}" in capsys.readouterr().out
+
+
 def test_help_lists_each_option_with_its_purpose():
     text = help.train()
     for path in CONF_DIR.glob("*/*.yaml"):
@@ -188,7 +218,13 @@ def test_help_marks_the_defaults():
 
 @pytest.mark.parametrize(
     ("line", "completed"),
-    [("fulgurite tr", "train"), ("fulgurite train model=ml", "model=mlp"), ("fulgurite eval outputs/", "")],
+    [
+        ("fulgurite tr", "train"),
+        ("fulgurite sweep p", "plan"),
+        ("fulgurite sweep plan model=ml", "model=mlp"),
+        ("fulgurite train model=ml", "model=mlp"),
+        ("fulgurite eval outputs/", ""),
+    ],
 )
 def test_the_shell_completes_commands_and_the_overrides_of_train(training, monkeypatch, capsys, line, completed):
     monkeypatch.setattr(sys, "argv", ["fulgurite", "-sc", "query=bash"])

@@ -32,7 +32,12 @@ def main(words: Sequence[str]) -> int:
     with TemporaryDirectory(prefix="fulgurite-plan-", ignore_cleanup_errors=True) as folder, _few_collections():
         jobs = compose_jobs(overrides, Path(folder), problems)
         launcher: dict[str, Any] = next((job.plain["launcher"] for job in jobs if job.plain), {})
-        max_members, probe = _launcher(launcher)
+        try:
+            max_members, probe = _launcher(launcher)
+        except ConfigError as error:
+            max_members, probe = 1, True
+            for job in jobs:
+                problems.add(job, str(error))
         # Here, not at the top: a word that Hydra does not know must not wait for torch.
         groups = _try(jobs, Path(folder), max_members, probe, problems)
     from fulgurite.plan import text

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from fulgurite.data.batches import BatchLoader
 from fulgurite.fused.group import Group
-from fulgurite.plan.trial import Trial, _WatchedLoop, synchronize
+from fulgurite.plan.jobs import Job
+from fulgurite.plan.trial import Trial, WatchedLoop, synchronize
 
-# A solo step is timed this many times, the fused one for about so many seconds.
+# Solo steps to time, seconds to do so, seconds to time fused ones.
 _SOLO_STEPS = 10
 _SOLO_S = 1.0
-_FUSED_S = 0.4
+_FUSED_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,49 @@ class StepTimes:
         return high_s + slope * (num_jobs - high)
 
 
-def memory_of(loop: _WatchedLoop) -> Memory:
+@dataclass(frozen=True)
+class JobGroup:
+    """Jobs of equal structure.
+
+    Attributes:
+        jobs: in the order of the sweep.
+        model: name of its class.
+        num_parameters: of one job.
+        batch_size: samples in a step of one job.
+        num_steps: training steps of one job.
+        programs: how many jobs each fused program has; empty when they train alone.
+        reason: why some or all of them train alone; empty when none does.
+        times: of a step.
+        setup_s: seconds of one job before its first step.
+        validation_s: seconds of one job's validations and test.
+        memory: of one job.
+    """
+
+    jobs: list[Job]
+    model: str
+    num_parameters: int
+    batch_size: int
+    num_steps: int
+    programs: list[int]
+    reason: str
+    times: StepTimes
+    setup_s: float
+    validation_s: float
+    memory: Memory
+
+    @property
+    def alone_s(self) -> float:
+        """Seconds of all jobs, one after the other."""
+        return len(self.jobs) * (self.setup_s + self.validation_s + self.num_steps * self.times.alone)
+
+    @property
+    def fused_s(self) -> float:
+        """Seconds of all jobs with ``launcher=fused``."""
+        saved = sum(size * self.times.alone - self.times.of_program(size) for size in self.programs)
+        return self.alone_s - self.num_steps * saved
+
+
+def memory_of(loop: WatchedLoop) -> Memory:
     """Of a job that has made a step."""
     model, data = loop.model, 0
     trained = [each for each in model.parameters() if each.requires_grad]
@@ -97,11 +140,12 @@ def time_together(trials: Sequence[Trial]) -> float:
     """
     group = Group([trial.loop for trial in trials])
     device = trials[0].loop.loader.x.device
-    for number in (1, 2):
-        step_s = _advance(group, trials, number, device) if group.waiting else 0.0
-    if group.waiting:
-        step_s = _advance(group, trials, max(3, int(_FUSED_S / step_s)), device)
-    return step_s
+    seconds = 0.0
+    # The first steps are slower; what members do between two hand-overs is spread over all steps of one, as in a run.
+    for number in (1, 2, None):
+        if group.waiting:
+            seconds = _advance(group, trials, number or max(10, int(_FUSED_S / group.step_s)), device)
+    return seconds
 
 
 def _advance(group: Group, trials: Sequence[Trial], at_most: int, device: Any) -> float:

@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fulgurite.errors import is_interrupt
 from fulgurite.fused.records import UnfusableError
 from fulgurite.fused.signature import signature
 from fulgurite.groups import structure_of
 from fulgurite.plan.check import check_schedule
-from fulgurite.plan.estimate import Memory, StepTimes, memory_of, time_alone, time_together
+from fulgurite.plan.estimate import JobGroup, StepTimes, memory_of, time_alone, time_together
 from fulgurite.plan.jobs import Job, Problems, words_for
 from fulgurite.plan.trial import Trial
 
@@ -20,48 +19,8 @@ _MOST_TOGETHER = 16
 _MOST_FAILURES = 3
 # What a kind of job does not depend on.
 _NO_KIND = ("seed", "folder", "output_root", "launcher", "logger")
-
-
-@dataclass(frozen=True)
-class JobGroup:
-    """Jobs of equal structure.
-
-    Attributes:
-        jobs: in the order of the sweep.
-        model: name of its class.
-        num_parameters: of one job.
-        batch_size: samples in a step of one job.
-        num_steps: training steps of one job.
-        programs: how many jobs each fused program has; empty when they train alone.
-        reason: why some or all of them train alone; empty when none does.
-        times: of a step.
-        setup_s: seconds of one job before its first step.
-        validation_s: seconds of one job's validations and test.
-        memory: of one job.
-    """
-
-    jobs: list[Job]
-    model: str
-    num_parameters: int
-    batch_size: int
-    num_steps: int
-    programs: list[int]
-    reason: str
-    times: StepTimes
-    setup_s: float
-    validation_s: float
-    memory: Memory
-
-    @property
-    def alone_s(self) -> float:
-        """Seconds of all jobs, one after the other."""
-        return len(self.jobs) * (self.setup_s + self.validation_s + self.num_steps * self.times.alone)
-
-    @property
-    def fused_s(self) -> float:
-        """Seconds of all jobs with ``launcher=fused``."""
-        saved = sum(size * self.times.alone - self.times.of_program(size) for size in self.programs)
-        return self.alone_s - self.num_steps * saved
+# Said by the launcher, too.
+_NO_OTHER = "no other job is like it"
 
 
 @dataclass(frozen=True)
@@ -124,7 +83,8 @@ class _Structure:
                 known[2].append(trial)
         try:
             self._check_schedules([trials[0] for _, _, trials in alike])
-            return [self._group(steps, self._healthy(jobs), trials, num_built) for steps, jobs, trials in alike]
+            healthy = [(steps, self._healthy(jobs), trials) for steps, jobs, trials in alike]
+            return [self._group(steps, jobs, trials, num_built) for steps, jobs, trials in healthy if jobs]
         finally:
             for _, _, trials in alike:
                 for trial in trials:
@@ -135,10 +95,8 @@ class _Structure:
         message = ""
         for job in jobs[:_MOST_FAILURES]:
             trial = Trial(job, self._loaded)
-            if trial.is_waiting or (trial.error is None and hasattr(trial, "num_steps")):
+            if trial.error is None and trial.loop is not None:
                 return trial
-            if trial.error is not None and is_interrupt(trial.error):
-                raise KeyboardInterrupt
             message = "it makes no training step" if trial.error is None else words_for(trial.error, job.overrides)
             self._problems.add(job, message)
         for job in jobs[_MOST_FAILURES:]:
@@ -159,34 +117,34 @@ class _Structure:
         return sorted((job for job in jobs if not self._problems.fail(job)), key=lambda job: job.number)
 
     def _group(self, steps: Any, jobs: list[Job], trials: list[Trial], num_built: int) -> JobGroup:
-        first = trials[0]
-        model, loop = first.loop.model, first.loop
-        reason = steps if isinstance(steps, str) else ""
-        sizes = self._sizes(jobs)
-        if not reason and max(sizes, default=0) < 2:
-            reason = (
-                "no other job is like it" if len(jobs) < 2 else f"launcher.max_members={self._settings.max_members}"
-            )
-        times = StepTimes(first.first_s, {})
-        memory = memory_of(loop)
+        first, sizes = trials[0], self._sizes(jobs)
+        times, reason = StepTimes(first.first_s, {}), self._why_alone(steps, sizes)
+        memory = memory_of(first.loop)
         if not self._problems.listed():
-            times, reason = self._time(jobs, trials, 1 if reason else min(num_built, max(sizes)), reason)
+            self._start_others(jobs, trials, 1 if reason else min(num_built, max(sizes)))
+            times, reason = self._time(trials, max(sizes), reason)
         programs = [] if reason else [size for size in sizes if size > 1]
-        if not reason and len(programs) < len(sizes):
-            reason = "no other job is left for its program"
         return JobGroup(
             jobs=jobs,
-            model=type(model).__name__,
-            num_parameters=sum(each.numel() for each in model.parameters()),
-            batch_size=getattr(loop.loader, "batch_size", 0) or 0,
+            model=type(first.loop.model).__name__,
+            num_parameters=sum(each.numel() for each in first.loop.model.parameters()),
+            batch_size=getattr(first.loop.loader, "batch_size", None) or 0,
             num_steps=first.num_steps,
             programs=programs,
-            reason=reason,
+            reason=reason or (_NO_OTHER if len(programs) < len(sizes) else ""),
             times=times,
             setup_s=min(trial.setup_s for trial in trials),
             validation_s=first.validation_s,
             memory=memory,
         )
+
+    def _why_alone(self, steps: Any, sizes: Sequence[int]) -> str:
+        """Why no program is tried; empty when one is."""
+        if isinstance(steps, str):
+            return steps
+        if max(sizes) > 1:
+            return ""
+        return _NO_OTHER if sum(sizes) == 1 or self._settings.max_members > 1 else "launcher.max_members is 1"
 
     def _sizes(self, jobs: Sequence[Job]) -> list[int]:
         """How many of ``jobs`` are in each program: the launcher cuts the structure, then looks who is alike."""
@@ -195,28 +153,34 @@ class _Structure:
         numbers = {job.number for job in jobs}
         return [size for chunk in chunks if (size := sum(job.number in numbers for job in chunk))]
 
-    def _time(self, jobs: list[Job], trials: list[Trial], number: int, reason: str) -> tuple[StepTimes, str]:
-        """Times of a step, and why it is not made together, if so; starts as many trials as are timed together."""
+    def _start_others(self, jobs: Sequence[Job], trials: list[Trial], number: int) -> None:
+        """Take more of ``jobs`` to their first step, until there are ``number``."""
         started = {trial.job.number for trial in trials}
-        for job in [job for job in jobs if job.number not in started][: max(0, number - len(trials))]:
+        others = [job for job in jobs if job.number not in started]
+        for job in others[: max(0, number - len(trials))]:
             trials.append(Trial(job, self._loaded))
-        ready = [trial for trial in trials if trial.is_waiting][:number]
-        alone = time_alone(ready or trials[:1])
-        ready = [trial for trial in ready if trial.is_waiting]
+
+    def _time(self, trials: Sequence[Trial], size: int, reason: str) -> tuple[StepTimes, str]:
+        """Times of a step, and why it is not made together, if so; ``size`` is that of the largest program."""
+        alone = time_alone(trials[:1] if reason else trials[:size])
+        for trial in trials:
+            if trial.error is not None:
+                self._problems.add(trial.job, words_for(trial.error, trial.job.overrides))
+        ready = [trial for trial in trials[:size] if trial.is_waiting]
         if reason or len(ready) < 2:
             return StepTimes(alone, {}), reason or "its run is too short to be timed"
         try:
             together = {len(ready): time_together(ready)}
             rest = [trial for trial in ready if trial.is_waiting][:2]
-            if max(self._sizes(jobs)) > len(ready) > 2 and len(rest) == 2:
+            if size > len(ready) > 2 and len(rest) == 2:
                 together[2] = time_together(rest)
         except UnfusableError as error:
             return StepTimes(alone, {}), str(error)
+        except Exception as error:
+            return StepTimes(alone, {}), f"its program fails: {words_for(error, trials[0].job.overrides)}"
         times = StepTimes(alone, together)
-        size = max(self._sizes(jobs))
-        if self._settings.probe and times.of_program(size) > size * alone:
-            return times, "it would not be faster"
-        return times, ""
+        slower = self._settings.probe and times.of_program(size) > size * alone
+        return times, "it would not be faster" if slower else ""
 
 
 def _kind(node: Any) -> Any:

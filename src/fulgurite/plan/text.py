@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fulgurite.plan.grouping import JobGroup
+from fulgurite.plan.estimate import JobGroup
 from fulgurite.plan.jobs import Job, Problem, in_words, shared_values
 from fulgurite.report.leaderboard import short_names
 
@@ -16,10 +16,10 @@ _MOST_ROWS = 40
 _FIRST_ROWS = 20
 _LAST_ROWS = 5
 _NOTES = (
-    "Seconds: a few steps and a validation batch of each group were timed, and multiplied. Files, a test part larger "
-    "than the validation part, compilation, early stopping and halving are not in them.",
-    "Memory: parameters, gradients, optimiser state and what a step keeps for its backward pass, of all jobs of a "
-    "program, and the data once. Python and torch come on top.",
+    "Seconds are an estimate: a few steps and a validation batch of each group were timed, and multiplied; the test "
+    "is taken for one more validation. Files, compilation, early stopping and halving are not in them.",
+    "Memory: parameters, gradients, optimiser state and what a step keeps for its backward pass, of all jobs of the "
+    "largest program, and the data once. Python and torch come on top: some hundred MB, and a few MB a job.",
 )
 
 
@@ -28,19 +28,19 @@ def say_problems(console: Console, problems: Sequence[Problem], num_jobs: int) -
     failing = {job.number for problem in problems for job in problem.jobs}
     console.print(f"{len(failing)} of {counted(num_jobs)} cannot run:")
     for problem in problems:
-        console.print(Text(f"  {_who(problem.jobs)}: {problem.message}"), soft_wrap=True)
+        console.print(Text(f"  {_who(problem.jobs, num_jobs)}: {problem.message}"), soft_wrap=True)
 
 
 def print_plan(console: Console, jobs: Sequence[Job], groups: Sequence[JobGroup], launcher: str) -> None:
     """Print jobs, groups and estimate."""
-    console.print(_job_table(jobs, groups), "")
+    console.print(
+        f"{counted(len(jobs))} in {counted(len(groups), 'group')}", "", _job_table(jobs, groups), "", sep="\n"
+    )
     for number, group in enumerate(groups, start=1):
         console.print(*map(Text, _described(number, group)), "", sep="\n", soft_wrap=True)
     console.print(_estimate_table(groups), "")
     console.print(*map(Text, _NOTES), sep="\n")
-    others = {"basic": "fused", "fused": "basic"}
-    if launcher in others:
-        console.print(f"This is for launcher={launcher}; add launcher={others[launcher]} for the other column.")
+    console.print(f"With these words the sweep runs with launcher={launcher}.")
 
 
 def counted(number: int, word: str = "job") -> str:
@@ -70,7 +70,10 @@ def size(num_bytes: int) -> str:
     return f"{num_bytes / 1e3:.0f} kB"
 
 
-def _who(jobs: Sequence[Job]) -> str:
+def _who(jobs: Sequence[Job], num_jobs: int) -> str:
+    """The jobs by number, with the values that they have in common."""
+    if len(jobs) == num_jobs:
+        return f"all {num_jobs:,} jobs" if num_jobs > 1 else "the job"
     values = " ".join(f"{key}={value}" for key, value in shared_values(jobs).items())
     return (
         f"job{'' if len(jobs) == 1 else 's'} {in_words(job.number for job in jobs)}{f' ({values})' if values else ''}"
@@ -87,7 +90,7 @@ def _job_table(jobs: Sequence[Job], groups: Sequence[JobGroup]) -> Table:
     for job in jobs[:_FIRST_ROWS] if cut else jobs:
         table.add_row(*_row(job, group_of))
     if cut:
-        table.add_row(Text(f"... {len(jobs) - _FIRST_ROWS - _LAST_ROWS} more"), *[""] * (len(names) + 1))
+        table.add_row(*["..."] * (len(names) + 2))
         for job in jobs[-_LAST_ROWS:]:
             table.add_row(*_row(job, group_of))
     return table
@@ -117,7 +120,8 @@ def _fusing(group: JobGroup) -> str:
     if group.times.together:
         most = max(group.programs, default=max(group.times.together))
         together, alone = group.times.of_program(most), most * group.times.alone
-        compared = f": a step of {most} takes {_ms(together)} together, {_ms(alone)} one after the other"
+        about = "" if most in group.times.together else "about "
+        compared = f": a step of {most} takes {about}{_ms(together)} together, {_ms(alone)} one after the other"
     if not group.programs:
         return f"launcher=fused trains {'it' if len(group.jobs) == 1 else 'each'} alone: {group.reason}" + (
             f" ({compared.removeprefix(': ')})" if compared else ""
@@ -144,13 +148,13 @@ def _estimate_table(groups: Sequence[JobGroup]) -> Table:
     ):
         table.add_column(Text(title), justify="right")
     for number, group in enumerate(groups, start=1):
-        memory, most = group.memory, max(group.programs, default=1)
+        memory, most = group.memory, max(group.programs, default=0)
         table.add_row(
             f"group {number}",
             duration(group.alone_s),
             duration(group.fused_s),
             size(memory.of(1)),
-            f"{size(memory.of(most))}",
+            size(memory.of(most)) if most else "-",
             size(memory.data),
         )
     if len(groups) > 1:

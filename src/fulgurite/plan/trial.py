@@ -17,7 +17,7 @@ class _EnoughError(Exception):
     """Ends a job that has shown what was to be seen."""
 
 
-class _WatchedLoop(FusedEpochLoop):
+class WatchedLoop(FusedEpochLoop):
     """A member's epoch loop that counts what its first step keeps for the backward pass.
 
     Attributes:
@@ -69,7 +69,7 @@ class Trial:
         loaded: where trials keep the data that they have loaded, to share it.
 
     Attributes:
-        error: what the job has raised.
+        loop: its epoch loop; there is none when it ended before the first step.
         setup_s: seconds from nothing to the first training step, the tried validation apart.
         first_s: seconds of the first training step, which is slower than all others.
         num_steps: training steps of the whole run.
@@ -80,16 +80,22 @@ class Trial:
         self.job = job
         self._loaded = loaded
         self._clock = _ValidationClock()
+        self.loop: Any = None
+        self.num_steps, self.validation_s, self.first_s = 0, 0.0, 0.0
         self.member = Member(self._run, str(job.number))
         started = time.perf_counter()
         self.member.resume()
         self.setup_s = time.perf_counter() - started - sum(self._clock.times)
         if self.is_waiting:
-            self.loop: _WatchedLoop = self.member.request
+            self.loop = self.member.request
             self.num_steps = self.loop.num_left()
             self.validation_s = self._validation_s()
             self.first_s = self.step()
-        self.error = self.member.error
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the job has raised."""
+        return self.member.error
 
     @property
     def is_waiting(self) -> bool:
@@ -115,7 +121,7 @@ class Trial:
         cfg = self.job.config.copy()
         if "progress" in cfg.callbacks:
             cfg.callbacks.progress = None
-        run = build(cfg, epoch_loop=_WatchedLoop, loaded=self._loaded)
+        run = build(cfg, epoch_loop=WatchedLoop, loaded=self._loaded)
         # Nothing of it is to be kept, by a server least of all.
         run.trainer.loggers = []
         run.trainer.callbacks.append(self._clock)  # type: ignore[attr-defined]
