@@ -54,7 +54,8 @@ def fit(run: Run) -> Outcome:
             trainer.fit(run.model, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
     except Pruned:
         pruned = True
-    epochs = trainer.current_epoch
+    # Not ``current_epoch``: that is one less in a run that goes on after it was stopped early.
+    epochs = trainer.fit_loop.epoch_progress.current.processed
     # A run that goes on after its last epoch has none of its own.
     last = next((each for each in trainer.checkpoint_callbacks if isinstance(each, LastCheckpoint)), None)
     metrics = (last.metrics if last is not None else {}) | _floats(trainer.callback_metrics)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fulgurite.config import INDIFFERENT
 from fulgurite.errors import RunFolderError
 from fulgurite.result import FILE_NAME, Result, read_result
 
@@ -97,8 +98,8 @@ def read_jobs(folder: Path) -> list[Job]:
 
 
 def swept_keys(jobs: Sequence[Mapping[str, str]]) -> list[str]:
-    """Keys whose overrides are not the same in all jobs, in the order in which they were typed."""
-    keys = dict.fromkeys(key for values in jobs for key in values)
+    """Keys that decide numbers and are not the same in all jobs, in the order in which they were typed."""
+    keys = dict.fromkeys(key for values in jobs for key in values if key.partition(".")[0] not in INDIFFERENT)
     return [key for key in keys if len({values.get(key) for values in jobs}) > 1]
 
 
