@@ -14,13 +14,16 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from fulgurite.callbacks.divergence import StopOnDivergence
 from fulgurite.callbacks.throughput import Throughput
-from fulgurite.config import resolve
+from fulgurite.config import Engine, resolve
 from fulgurite.data.in_memory import InMemoryData
 from fulgurite.errors import ConfigError, FulguriteError, check_int, did_you_mean
+from fulgurite.fused.solo import AutoEpochLoop, CompiledEpochLoop
 from fulgurite.models.supervised import Supervised
 from fulgurite.training.checkpoint import VerifiedCheckpointIO
 from fulgurite.training.loop import FastEpochLoop, use_epoch_loop
 from fulgurite.training.optimizers import check_optimizer
+
+ENGINES = {Engine.eager: FastEpochLoop, Engine.compiled: CompiledEpochLoop, Engine.auto: AutoEpochLoop}
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,13 @@ class Run:
 
 
 def build(
-    cfg: DictConfig, epoch_loop: type[FastEpochLoop] = FastEpochLoop, loaded: dict[str, Any] | None = None
+    cfg: DictConfig, epoch_loop: type[FastEpochLoop] | None = None, loaded: dict[str, Any] | None = None
 ) -> Run:
     """Build a run.
 
     Args:
         cfg: the composed config.
-        epoch_loop: runs the training steps.
+        epoch_loop: runs the training steps; ``None`` leaves it to ``engine``.
         loaded: where runs in one process keep the data that they have loaded, to share it.
 
     Raises:
@@ -84,7 +87,7 @@ def build(
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
         use_distributed_sampler=False,
     )
-    use_epoch_loop(trainer, epoch_loop)
+    use_epoch_loop(trainer, epoch_loop or ENGINES[cfg.engine])
     return Run(
         model=model,
         data=data,

@@ -151,7 +151,8 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
 def _wrong_type(text: str, cause: ValidationError) -> str:
     key = _key(cause)
     value = text.partition("=")[2] or str(cause).partition("\n")[0]
-    return f"{key} must be {_kind(key)}, got {value}"
+    kind = _kind(key)
+    return f"{key} must be {kind}, got {value}{did_you_mean(value, kind.removeprefix('one of ').split(', '))}"
 
 
 def _kind(key: str) -> str:

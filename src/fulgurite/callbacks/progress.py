@@ -58,6 +58,9 @@ class Bar(EpochLines):
         console: where to draw; stdout by default.
     """
 
+    # Content with the last of several batches: it does not keep a training step from being compiled.
+    samples_batches = True
+
     def __init__(self, refresh_s: float = 0.2, console: Console | None = None) -> None:
         super().__init__()
         self.refresh_s = refresh_s

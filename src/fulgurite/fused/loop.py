@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fulgurite.data.batches import BatchLoader
 from fulgurite.fused.member import Member, current_member
+from fulgurite.fused.memory import Kept
 from fulgurite.fused.optimizers import Rates
 from fulgurite.fused.records import Call, Replay
 from fulgurite.models.supervised import Supervised
@@ -62,6 +63,8 @@ class FusedEpochLoop(FastEpochLoop):
     _alone = False
     # Seconds of the last step that it made itself.
     step_s = 0.0
+    # Bytes that the first of those kept for its backward pass.
+    kept_bytes: int | None = None
     _replay: Replay | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -194,7 +197,12 @@ class FusedEpochLoop(FastEpochLoop):
             data_fetcher.fetched = self.batch_progress.current.ready
             self._has_passed = False
         started = time.perf_counter()
-        super().advance(data_fetcher)
+        if self.kept_bytes is None:
+            with Kept(self.model) as kept:
+                super().advance(data_fetcher)
+            self.kept_bytes = kept.num_bytes
+        else:
+            super().advance(data_fetcher)
         self.step_s = time.perf_counter() - started
 
     def _ask(self) -> Any:

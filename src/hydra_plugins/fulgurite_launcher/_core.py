@@ -12,6 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fulgurite.build import Run, build
 from fulgurite.compose import Composer
+from fulgurite.config import Engine
+from fulgurite.errors import ConfigError
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.run import Settings, run_together
 from fulgurite.groups import groups, structure_of
@@ -64,6 +66,11 @@ def _compose_all(
     configs = []
     for number, overrides in enumerate(job_overrides, initial_job_idx):
         config = compose(overrides)
+        if config.engine != Engine.eager:
+            raise ConfigError(
+                f"engine={config.engine.value} is for jobs that train one by one; with launcher=fused leave it out and "
+                "use launcher.compile=true"
+            )
         with open_dict(config):
             config.hydra.job.id = number
             config.hydra.job.num = number
