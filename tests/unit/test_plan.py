@@ -9,10 +9,11 @@ from hydra.errors import OverrideParseException
 from rich.console import Console
 
 from fulgurite.errors import ConfigError
+from fulgurite.fused.memory import Memory, memory_of
 from fulgurite.log import quiet_libraries
 from fulgurite.plan import check, jobs, text
 from fulgurite.plan.check import Checks, check_schedule
-from fulgurite.plan.estimate import JobGroup, Memory, StepTimes, memory_of
+from fulgurite.plan.estimate import JobGroup, StepTimes
 from fulgurite.plan.grouping import Settings, group_jobs
 from fulgurite.plan.jobs import Job, Problems, compose_jobs, in_words, shared_values
 from fulgurite.plan.trial import Trial
@@ -239,6 +240,12 @@ def test_a_group_is_cut_to_max_members(grouped):
     ((group,), _) = grouped("seed=range(7)", max_members=3)
     assert group.programs == [3, 3]
     assert group.reason == "no other job is like it"
+
+
+def test_a_group_is_cut_evenly_to_what_fits_into_memory(grouped, monkeypatch):
+    monkeypatch.setattr("fulgurite.plan.grouping.num_that_fit", lambda loop: 4)
+    ((group,), _) = grouped("seed=range(7)", max_members=5)
+    assert group.programs == [2, 3, 2]
 
 
 def test_one_job_of_a_kind_trains_alone(grouped):

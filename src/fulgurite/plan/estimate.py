@@ -6,40 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
-from fulgurite.data.batches import BatchLoader
 from fulgurite.fused.group import Group
+from fulgurite.fused.memory import Memory
 from fulgurite.plan.jobs import Job
-from fulgurite.plan.trial import Trial, WatchedLoop, synchronize
+from fulgurite.plan.trial import Trial, synchronize
 
 # Solo steps to time, seconds to do so, seconds to time fused ones.
 _SOLO_STEPS = 10
 _SOLO_S = 1.0
 _FUSED_S = 1.0
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes of one job but for ``data``, which jobs share.
-
-    Attributes:
-        parameters: and buffers.
-        gradients: of the trained parameters.
-        optimizer: its state after a step.
-        activations: what one step keeps for its backward pass.
-        data: training and validation part.
-    """
-
-    parameters: int
-    gradients: int
-    optimizer: int
-    activations: int
-    data: int
-
-    def of(self, num_jobs: int) -> int:
-        """Bytes of that many jobs at a time."""
-        return num_jobs * (self.parameters + self.gradients + self.optimizer + self.activations) + self.data
 
 
 @dataclass(frozen=True)
@@ -105,25 +80,6 @@ class JobGroup:
         return self.alone_s - self.num_steps * saved
 
 
-def memory_of(loop: WatchedLoop) -> Memory:
-    """Of a job that has made a step."""
-    model, data = loop.model, 0
-    trained = [each for each in model.parameters() if each.requires_grad]
-    states = [
-        each for optimizer in loop.trainer.optimizers for state in optimizer.state.values() for each in state.values()
-    ]
-    loaders = [loop.loader, *_listed(loop.trainer.val_dataloaders)]
-    parts = {id(part.x): part for part in loaders if isinstance(part, BatchLoader)}
-    data = sum(_bytes([part.x, part.y]) for part in parts.values())
-    return Memory(
-        parameters=_bytes([*model.parameters(), *model.buffers()]),
-        gradients=_bytes(trained),
-        optimizer=_bytes(states),
-        activations=loop.kept_bytes or 0,
-        data=data,
-    )
-
-
 def time_alone(trials: Sequence[Trial]) -> float:
     """Seconds of a solo step: the median over several, in which all trials take equal part."""
     times: list[float] = []
@@ -157,11 +113,3 @@ def _advance(group: Group, trials: Sequence[Trial], at_most: int, device: Any) -
         group.ended[own] = not trials[own].is_waiting
     synchronize(device)
     return (time.perf_counter() - started) / number
-
-
-def _bytes(values: Sequence[Any]) -> int:
-    return sum(each.nbytes for each in values if isinstance(each, Tensor))
-
-
-def _listed(loaders: Any) -> list[Any]:
-    return list(loaders) if isinstance(loaders, list | tuple) else [loaders]

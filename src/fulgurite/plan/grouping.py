@@ -1,14 +1,16 @@
 """The groups of a sweep's jobs: who would train with whom, why others would not, what each group takes."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fulgurite.fused.memory import memory_of, num_that_fit
 from fulgurite.fused.records import UnfusableError
 from fulgurite.fused.signature import signature
 from fulgurite.groups import structure_of
 from fulgurite.plan.check import check_schedule
-from fulgurite.plan.estimate import JobGroup, StepTimes, memory_of, time_alone, time_together
+from fulgurite.plan.estimate import JobGroup, StepTimes, time_alone, time_together
 from fulgurite.plan.jobs import Job, Problems, words_for
 from fulgurite.plan.trial import Trial
 
@@ -117,7 +119,7 @@ class _Structure:
         return sorted((job for job in jobs if not self._problems.fail(job)), key=lambda job: job.number)
 
     def _group(self, steps: Any, jobs: list[Job], trials: list[Trial], num_built: int) -> JobGroup:
-        first, sizes = trials[0], self._sizes(jobs)
+        first, sizes = trials[0], self._sizes(jobs, num_that_fit(trials[0].loop))
         times, reason = StepTimes(first.first_s, {}), self._why_alone(steps, sizes)
         memory = memory_of(first.loop)
         if not self._problems.listed():
@@ -146,12 +148,19 @@ class _Structure:
             return ""
         return _NO_OTHER if sum(sizes) == 1 or self._settings.max_members > 1 else "launcher.max_members is 1"
 
-    def _sizes(self, jobs: Sequence[Job]) -> list[int]:
-        """How many of ``jobs`` are in each program: the launcher cuts the structure, then looks who is alike."""
+    def _sizes(self, jobs: Sequence[Job], most_that_fit: int) -> list[int]:
+        """How many of ``jobs`` are in each program.
+
+        The launcher cuts jobs to ``max_members``, looks who is alike, and cuts those evenly to what fits into memory.
+        """
         most = self._settings.max_members
-        chunks = [self._jobs[start : start + most] for start in range(0, len(self._jobs), most)]
         numbers = {job.number for job in jobs}
-        return [size for chunk in chunks if (size := sum(job.number in numbers for job in chunk))]
+        sizes = []
+        for start in range(0, len(self._jobs), most):
+            size = sum(job.number in numbers for job in self._jobs[start : start + most])
+            parts = math.ceil(size / most_that_fit)
+            sizes += [size * (part + 1) // parts - size * part // parts for part in range(parts)]
+        return sizes
 
     def _start_others(self, jobs: Sequence[Job], trials: list[Trial], number: int) -> None:
         """Take more of ``jobs`` to their first step, until there are ``number``."""

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback
-from torch import Tensor
 
 from fulgurite.build import build
 from fulgurite.fused.loop import Answer, FusedEpochLoop
@@ -15,33 +14,6 @@ from fulgurite.plan.jobs import Job
 
 class _EnoughError(Exception):
     """Ends a job that has shown what was to be seen."""
-
-
-class WatchedLoop(FusedEpochLoop):
-    """A member's epoch loop that counts what its first step keeps for the backward pass.
-
-    Attributes:
-        kept_bytes: those of tensors that autograd keeps, without parameters and buffers; ``None`` before the step.
-    """
-
-    kept_bytes: int | None = None
-
-    def advance(self, data_fetcher: Any) -> None:
-        """Run one training step."""
-        if self.kept_bytes is not None:
-            super().advance(data_fetcher)
-            return
-        kept: dict[int, int] = {}
-
-        def note(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
-            return tensor.detach()
-
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            super().advance(data_fetcher)
-        own = {each.untyped_storage().data_ptr() for each in (*self.model.parameters(), *self.model.buffers())}
-        self.kept_bytes = sum(size for pointer, size in kept.items() if pointer not in own)
 
 
 class _ValidationClock(Callback):
@@ -121,7 +93,7 @@ class Trial:
         cfg = self.job.config.copy()
         if "progress" in cfg.callbacks:
             cfg.callbacks.progress = None
-        run = build(cfg, epoch_loop=WatchedLoop, loaded=self._loaded)
+        run = build(cfg, epoch_loop=FusedEpochLoop, loaded=self._loaded)
         # Nothing of it is to be kept, by a server least of all.
         run.trainer.loggers = []
         run.trainer.callbacks.append(self._clock)  # type: ignore[attr-defined]
