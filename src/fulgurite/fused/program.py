@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from fulgurite.fused.memory import is_out_of_memory
 from fulgurite.fused.records import Call, Recorder, UnfusableError
 from fulgurite.fused.rules import Rules
 from fulgurite.fused.stack import Stack
@@ -90,6 +91,8 @@ class Program:
         except UnfusableError:
             raise
         except (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError, IndexError) as error:
+            if is_out_of_memory(error):
+                raise
             raise UnfusableError(_reason(error)) from error
 
     def __call__(self, batch: Sequence[Tensor], masks: Sequence[Tensor]) -> StepOutput:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
@@ -15,6 +16,7 @@ from fulgurite.errors import Pruned
 from fulgurite.fused.group import Group
 from fulgurite.fused.loop import Answer, FusedEpochLoop
 from fulgurite.fused.member import Member
+from fulgurite.fused.memory import is_out_of_memory, num_that_fit
 from fulgurite.fused.records import UnfusableError
 from fulgurite.fused.signature import signature
 from fulgurite.log import quiet_libraries
@@ -111,37 +113,70 @@ def _alike(members: Sequence[Member], settings: Settings) -> list[list[Member]]:
 
 
 def _run_group(members: list[Member], settings: Settings) -> None:
-    """Train members of one signature to their ends, whatever happens to one of them or to their program."""
-    try:
-        _train(members, settings)
-    except Exception as error:
-        for member in members:
-            _end(member, RuntimeError(f"the program of {len(members)} fused jobs failed: {error}"))
-        settings.tell(f"{_named(members)} failed together: {error}")
-
-
-def _train(members: list[Member], settings: Settings) -> None:
+    """Train members of one signature to their ends, as many at a time as fit into memory."""
     solo_s = _time_alone(members) if settings.probe and len(members) > 1 else math.inf
     members = _waiting(members)
+    if not members:
+        return
     if len(members) == 1:
         settings.tell(f"{members[0].name} trains alone: no other job is like it")
-    if len(members) < 2:
+    fit = num_that_fit(members[0].request)
+    if fit < len(members):
+        settings.tell(f"{_named(members)} are more than fit into memory; {fit} are taken at a time")
+    _run_parts(_cut(members, fit), solo_s, settings)
+
+
+def _run_parts(parts: Sequence[list[Member]], solo_s: float, settings: Settings) -> None:
+    """Train parts of a group one after the other, whatever happens to one of their members or to their program."""
+    for part in parts:
+        fits = True
+        try:
+            fits = _train(part, solo_s, settings)
+        except Exception as error:
+            for member in part:
+                _end(member, RuntimeError(f"the program of {len(part)} fused jobs failed: {error}"))
+            settings.tell(f"{_named(part)} failed together: {error}")
+        if not fits:
+            settings.tell(f"{_named(part)} do not fit into memory; half of them are taken at a time")
+            _run_parts(_cut(part, math.ceil(len(part) / 2)), solo_s, settings)
+
+
+def _cut(members: list[Member], most: int) -> list[list[Member]]:
+    """Parts of nearly equal size, ``most`` members in each at most."""
+    number = math.ceil(len(members) / most)
+    bounds = [len(members) * each // number for each in range(number + 1)]
+    return [members[start:end] for start, end in pairwise(bounds)]
+
+
+def _train(members: list[Member], solo_s: float, settings: Settings) -> bool:
+    """Train members as one program where they can be and it pays; ``False`` when they do not fit into memory."""
+    if len(members) == 1:
         _release(members)
-        return
+        return True
     try:
         group = Group([member.request for member in members])
     except UnfusableError as error:
         settings.tell(f"{_named(members)} train alone: {error}")
         _release(members)
-        return
+        return True
+    except Exception as error:
+        if is_out_of_memory(error):
+            return False
+        raise
     _advance(group, members, _PROBED_STEPS)
     fused_s = group.step_s
     if fused_s > len(members) * solo_s:
         settings.tell(f"{_named(members)} train alone: a step takes {_compared(solo_s, fused_s, len(members))}")
         _release(members)
-        return
+        return True
     settings.tell(f"{_named(members)} train as one: a step takes {_compared(solo_s, fused_s, len(members))}")
     _compile_if_it_pays(group, fused_s, settings)
+    _train_on(group, members, settings)
+    return True
+
+
+def _train_on(group: Group, members: list[Member], settings: Settings) -> None:
+    """Go on with a program to the ends of its members."""
     rung = 1
     while group.waiting:
         if settings.halving and _are_at(rung, group):
