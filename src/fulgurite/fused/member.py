@@ -8,7 +8,7 @@ are computed as one. Threads are used as coroutines here: control is handed over
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,6 +69,11 @@ class Member(threading.Thread):
             self.is_interrupted = False
             raise KeyboardInterrupt
 
+    def end(self, error: BaseException) -> None:
+        """Raise ``error`` in it as often as it asks, until it has ended."""
+        while self.request is not None:
+            self.resume(error)
+
     def ask(self, request: Any) -> Any:
         """Pause until there is an answer; called in the member's own thread."""
         self.request = request
@@ -103,6 +108,16 @@ class Member(threading.Thread):
 
     def _note_ctrl_c(self, *_: Any) -> None:
         self.is_interrupted = True
+
+
+def waiting(members: Sequence[Member]) -> list[Member]:
+    """Those that have not ended."""
+    return [member for member in members if member.request is not None]
+
+
+def named(members: Sequence[Member]) -> str:
+    """As a line to the user calls them."""
+    return f"jobs {members[0].name} to {members[-1].name} ({len(members)})"
 
 
 def current_member() -> Member | None:

@@ -15,7 +15,8 @@ from fulgurite.compose import Composer
 from fulgurite.config import Engine
 from fulgurite.errors import ConfigError
 from fulgurite.fused.loop import FusedEpochLoop
-from fulgurite.fused.run import Settings, run_together
+from fulgurite.fused.run import run_together
+from fulgurite.fused.together import Settings
 from fulgurite.groups import groups, structure_of
 from fulgurite.resume import has_ended
 from fulgurite.sweep import job_folder

@@ -20,9 +20,11 @@ from fulgurite.build import build
 from fulgurite.data.mnist import MNIST
 from fulgurite.fit import fit
 from fulgurite.fused import run as running
+from fulgurite.fused import together as training_together
 from fulgurite.fused.group import Group
 from fulgurite.fused.loop import FusedEpochLoop
-from fulgurite.fused.run import Settings, run_together
+from fulgurite.fused.run import run_together
+from fulgurite.fused.together import Settings
 from fulgurite.log import log_to
 from fulgurite.training.checkpoint import load_checkpoint
 
@@ -197,7 +199,7 @@ def made(monkeypatch) -> list[int]:
             super().__init__(loops)
             sizes.append(len(loops))
 
-    monkeypatch.setattr(running, "Group", Counted)
+    monkeypatch.setattr(training_together, "Group", Counted)
     return sizes
 
 
@@ -228,7 +230,7 @@ def test_a_program_that_does_not_fit_into_memory_is_halved_until_it_does(jobs, m
             if len(loops) > 2:
                 torch.empty(2**60)
 
-    monkeypatch.setattr(running, "Group", Large)
+    monkeypatch.setattr(training_together, "Group", Large)
     configs = jobs("fused", *FIVE)
     together = train_together(configs)
     assert together.lines[0] == "jobs job 0 to job 4 (5) do not fit into memory; half of them are taken at a time"
@@ -284,8 +286,8 @@ def test_what_looks_into_single_steps_trains_alone_and_a_line_says_why(jobs, why
 
 
 def test_members_that_are_not_faster_together_are_released_and_end_as_alone(jobs, monkeypatch):
-    timed = running._time_alone
-    monkeypatch.setattr(running, "_time_alone", lambda members: 0 * timed(members))
+    timed = running.time_alone
+    monkeypatch.setattr(running, "time_alone", lambda members: 0 * timed(members))
     configs = jobs("fused", *THREE, case=("augmentation=rotate",))
     together = train_together(configs, probe=True)
     assert len(together.lines) == 1
@@ -294,8 +296,8 @@ def test_members_that_are_not_faster_together_are_released_and_end_as_alone(jobs
 
 
 def test_members_that_are_faster_together_go_on_after_the_probe_as_alone(jobs, monkeypatch):
-    timed = running._time_alone
-    monkeypatch.setattr(running, "_time_alone", lambda members: 1e9 + timed(members))
+    timed = running.time_alone
+    monkeypatch.setattr(running, "time_alone", lambda members: 1e9 + timed(members))
     configs = jobs("fused", *THREE, case=("augmentation=rotate",))
     together = train_together(configs, probe=True)
     assert "train as one" in together.lines[0]
@@ -304,8 +306,8 @@ def test_members_that_are_faster_together_go_on_after_the_probe_as_alone(jobs, m
 
 @pytest.mark.parametrize("is_faster", [True, False])
 def test_a_probe_between_two_updates_loses_no_gradient(jobs, monkeypatch, is_faster):
-    timed = running._time_alone
-    monkeypatch.setattr(running, "_time_alone", lambda members: timed(members) + (1e9 if is_faster else -1e9))
+    timed = running.time_alone
+    monkeypatch.setattr(running, "time_alone", lambda members: timed(members) + (1e9 if is_faster else -1e9))
     configs = jobs("fused", *THREE, case=("trainer.accumulate_grad_batches=8", "trainer.log_every_n_steps=6"))
     together = train_together(configs, probe=True)
     assert ("train as one" in together.lines[0]) == is_faster
@@ -318,8 +320,8 @@ def test_a_run_shorter_than_the_probe_ends_as_alone(jobs):
 
 
 def test_a_run_that_ends_within_a_probe_that_fusing_loses_ends_as_alone(jobs, monkeypatch):
-    timed = running._time_alone
-    monkeypatch.setattr(running, "_time_alone", lambda members: 0 * timed(members))
+    timed = running.time_alone
+    monkeypatch.setattr(running, "time_alone", lambda members: 0 * timed(members))
     configs = jobs("fused", *THREE, case=("trainer.limit_train_batches=7",))
     together = train_together(configs, probe=True)
     assert "train alone" in together.lines[0]
