@@ -90,9 +90,11 @@ def find(folder: Path) -> Found:
 
 
 def _begun(folder: Path, path: Path, content: Mapping[str, Any]) -> Begun:
+    from fulgurite.callbacks.checkpoint import GOING_ON
+
     epochs = content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-    rows = [state["row"] for state in content["callbacks"].values() if "row" in state]
-    return Begun(path, epochs, content["global_step"], rows[0] if rows else {}, _seconds(folder, path))
+    row = content.get(GOING_ON, {}).get("row", {})
+    return Begun(path, epochs, content["global_step"], row, _seconds(folder, path))
 
 
 def prepare(folder: Path, begun: Begun | None) -> None:

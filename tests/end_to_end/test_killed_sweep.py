@@ -25,16 +25,15 @@ WORDS = [
     "data.train_subset=500",
     "data.batch_size=50",
     "data.eval_batch_size=1000",
-    "trainer.max_epochs=4",
+    "trainer.max_epochs=3",
     "trainer.log_every_n_steps=3",
     "trainer.precision=64-true",
 ]
-SWEPT = ["optimizer.lr=1e-3,3e-3", "seed=1,2"]
+SWEPT = {"basic": ["seed=1,2"], "fused": ["optimizer.lr=1e-3,3e-3", "seed=1,2", "launcher.probe=false"]}
 
 
-def words(launcher: str, name: str, *swept: str) -> list[str]:
-    fused = ["launcher.probe=false"] if launcher == "fused" else []
-    return ["-m", f"launcher={launcher}", f"sweep.name={name}", *fused, *WORDS, *(swept or SWEPT)]
+def words(launcher: str, name: str) -> list[str]:
+    return ["-m", f"launcher={launcher}", f"sweep.name={name}", *WORDS, *SWEPT[launcher]]
 
 
 def folder_of(name: str) -> Path:
@@ -64,63 +63,49 @@ def points(folder: Path) -> list[tuple[str, int]]:
     return sorted(tag for tag in tags if not tag[0].startswith("_hparams"))
 
 
-@pytest.fixture(scope="module", params=["basic", "fused"])
-def sweeps(request, tmp_path_factory):
-    """The folder of a sweep that was killed once and started again, what it said then, and that of one that was not."""
-    launcher = request.param
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp(launcher))
-        assert cli.train(words(launcher, "whole")) == 0
-        # Jobs one after the other: the first has finished. All at once: some are an epoch ahead of the others.
-        num_checkpoints = 3 if launcher == "basic" else 6
-        kill_when("killed", launcher, lambda folder: len(list(folder.rglob("*.ckpt"))) >= num_checkpoints)
-        statuses = [read_result(path.parent).status for path in folder_of("killed").glob("*/result.json")]
-        done = subprocess.run(
-            [sys.executable, TRAIN, *words(launcher, "killed")], capture_output=True, text=True, check=True
-        )
-        yield launcher, statuses, done.stdout, folder_of("killed").absolute(), folder_of("whole").absolute()
+def start_again(name: str, launcher: str) -> str:
+    """The same command in a process of its own; what it says."""
+    command = [sys.executable, TRAIN, *words(launcher, name)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_what_had_ended_is_skipped_and_the_others_go_on(sweeps):
-    launcher, statuses, said, *_ = sweeps
+def assert_the_same(killed: Path, whole: Path) -> None:
+    result, expected = read_result(killed), read_result(whole)
+    assert (result.status, result.epochs, result.fingerprint) == ("finished", 3, expected.fingerprint)
+    assert result.metrics == pytest.approx(expected.metrics, abs=1e-6)
+    for which in ("best", "last"):
+        one, other = (load_checkpoint(each / "checkpoints" / f"{which}.ckpt") for each in (killed, whole))
+        assert (one["epoch"], one["global_step"]) == (other["epoch"], other["global_step"])
+        for key, value in other["state_dict"].items():
+            assert (one["state_dict"][key] - value).abs().max() < 1e-10
+    # No point of a curve is lost or doubled.
+    assert rows(killed) == rows(whole)
+    assert points(killed) == points(whole)
+
+
+# Jobs one after the other: the first has finished, the second is begun. All at once: some are an epoch ahead.
+@pytest.mark.parametrize(("launcher", "num_checkpoints"), [("basic", 3), ("fused", 6)])
+def test_a_killed_sweep_that_is_started_again_ends_as_one_that_was_not_killed(
+    tmp_path, monkeypatch, launcher, num_checkpoints
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.train(words(launcher, "whole")) == 0
+    kill_when("killed", launcher, lambda folder: len(list(folder.rglob("*.ckpt"))) >= num_checkpoints)
+    statuses = [read_result(path.parent).status for path in folder_of("killed").glob("*/result.json")]
     assert "running" in statuses
+    said = start_again("killed", launcher)
     assert " goes on after epoch " in said
     if launcher == "basic":
         assert "finished" in statuses
-        assert "[1/4] lr-0.001 seed-1 finished before (val/acc 0." in said
+        assert "[1/2] seed-1 finished before (val/acc 0." in said
     else:
         assert "jobs 1 to 4 (4) train as one" in said
-
-
-def test_each_job_ends_as_if_it_had_not_been_killed(sweeps):
-    *_, killed, whole = sweeps
-    names = sorted(path.name for path in whole.iterdir() if path.is_dir())
-    assert sorted(path.name for path in killed.iterdir() if path.is_dir()) == names
+    names = sorted(path.name for path in folder_of("whole").iterdir() if path.is_dir())
+    assert sorted(path.name for path in folder_of("killed").iterdir() if path.is_dir()) == names
     for name in names:
-        result, expected = read_result(killed / name), read_result(whole / name)
-        assert (result.status, result.epochs) == ("finished", 4)
-        assert result.fingerprint == expected.fingerprint
-        assert result.metrics == pytest.approx(expected.metrics, abs=1e-6)
-        for which in ("best", "last"):
-            one, other = (load_checkpoint(each / name / "checkpoints" / f"{which}.ckpt") for each in (killed, whole))
-            assert (one["epoch"], one["global_step"]) == (other["epoch"], other["global_step"])
-            for key, value in other["state_dict"].items():
-                assert (one["state_dict"][key] - value).abs().max() < 1e-10
-
-
-def test_no_point_of_a_curve_is_lost_or_doubled(sweeps):
-    *_, killed, whole = sweeps
-    for path in whole.glob("*/metrics.csv"):
-        name = path.parent.name
-        assert rows(killed / name) == rows(whole / name)
-        assert points(killed / name) == points(whole / name)
-
-
-def test_the_leaderboard_covers_all_jobs(sweeps):
-    *_, killed, whole = sweeps
-    one, other = (list(csv.DictReader((each / "leaderboard.csv").open())) for each in (killed, whole))
-    assert [row["n"] for row in one] == ["2", "2"]
-    assert [row["optimizer.lr"] for row in one] == [row["optimizer.lr"] for row in other]
+        assert_the_same(folder_of("killed") / name, folder_of("whole") / name)
+    leaderboard = csv.DictReader((folder_of("killed") / "leaderboard.csv").read_text().splitlines())
+    assert [row["n"] for row in leaderboard] == (["2"] if launcher == "basic" else ["2", "2"])
 
 
 def test_a_fused_sweep_that_is_interrupted_says_how_to_go_on_and_does(tmp_path, monkeypatch, capsys):

@@ -225,7 +225,7 @@ def interrupted_in_epoch(epoch: int):
     return training_step
 
 
-def interrupted(self):
+def interrupted(self, *args):
     raise KeyboardInterrupt
 
 
@@ -318,6 +318,19 @@ def test_a_job_in_double_precision_goes_on_bit_by_bit(compose_config, tmp_path):
     run_job(compose_config(*cfg, "trainer.max_epochs=1"), [])
     run_job(compose_config(*cfg, "trainer.max_epochs=2"), [], begun=resume.find(tmp_path).begun)
     assert_same_weights(tmp_path, tmp_path / "whole")
+
+
+def test_a_job_killed_between_its_first_two_checkpoints_logs_the_epoch_once(compose_config, tmp_path, monkeypatch):
+    run_job(compose_config(*TINY, "trainer.max_epochs=2", folder=tmp_path / "whole"), [])
+    with monkeypatch.context() as patch:
+        patch.setattr("fulgurite.callbacks.checkpoint.LastCheckpoint.on_train_epoch_end", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_job(compose_config(*TINY, "trainer.max_epochs=2"), [])
+    begun = resume.find(tmp_path).begun
+    assert (begun.checkpoint.name, begun.epochs) == ("best.ckpt", 1)
+    resume.prepare(tmp_path, begun)
+    run_job(compose_config(*TINY, "trainer.max_epochs=2"), [], begun=begun)
+    assert read_rows(tmp_path / "metrics.csv") == read_rows(tmp_path / "whole" / "metrics.csv")
 
 
 def test_a_folder_that_is_begun_anew_keeps_nothing_but_its_log(begun_folder):

@@ -7,6 +7,9 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from fulgurite.errors import ConfigError, did_you_mean
 
+# The part of a checkpoint that is about the moment in which it was written.
+GOING_ON = "going_on"
+
 
 class _InFolder(ModelCheckpoint):
     """A checkpoint callback whose record belongs to its folder."""
@@ -91,7 +94,7 @@ class LastCheckpoint(_InFolder):
         folder: the folder of the checkpoints.
 
     Attributes:
-        metrics: of the epoch that was saved last.
+        metrics: of a run that goes on, when its checkpoint was written.
     """
 
     def __init__(self, folder: str) -> None:
@@ -100,14 +103,20 @@ class LastCheckpoint(_InFolder):
         self._was_stopped = False
         self._row: dict[str, Any] = {}
 
-    def state_dict(self) -> dict[str, Any]:
-        """The record, with all metrics, whether a callback had stopped the run, and what is logged just after it."""
-        own = {"metrics": self.metrics, "was_stopped": self._was_stopped, "row": self._row}
-        return {**super().state_dict(), **own}
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add to each checkpoint all metrics, whether a callback has stopped the run, and what is logged just after."""
+        stopped, row = trainer.should_stop, _row(trainer)
+        checkpoint[GOING_ON] = {"metrics": _floats(trainer), "was_stopped": stopped, "row": row}
 
-    def load_own(self, state_dict: dict[str, Any]) -> None:
-        """Take over what a run needs that was killed after an epoch."""
-        self.metrics, self._was_stopped, self._row = (state_dict[key] for key in ("metrics", "was_stopped", "row"))
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take that over when the run goes on in its own folder."""
+        left = checkpoint.get(GOING_ON)
+        if left and checkpoint["callbacks"].get(self.state_key, {}).get("dirpath") == self.dirpath:
+            self.metrics, self._was_stopped, self._row = left["metrics"], left["was_stopped"], left["row"]
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Go on where the checkpoint was written, between the end of an epoch and the log of its metrics.
@@ -120,13 +129,14 @@ class LastCheckpoint(_InFolder):
             logger.log_metrics(row, step=row.pop("step"))
             logger.save()
 
-    def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
-        self.metrics, self._was_stopped = _floats(trainer), trainer.should_stop
-        logged: dict[str, Any] = trainer._logger_connector.metrics["log"]
-        # What Lightning logs as the epoch ends, as it does; see ``_LoggerConnector.log_metrics``.
-        marks = {"epoch": trainer.current_epoch, "step": trainer.fit_loop.epoch_loop._batches_that_stepped - 1}
-        self._row = marks | {name: float(value) for name, value in logged.items()} if logged else {}
-        super()._save_checkpoint(trainer, filepath)
+
+def _row(trainer: Any) -> dict[str, Any]:
+    """What Lightning logs at the end of an epoch, as it does (see ``_LoggerConnector.log_metrics``); empty within."""
+    epochs = trainer.fit_loop.epoch_progress.current
+    is_end = trainer.training and epochs.processed > epochs.completed
+    logged = trainer._logger_connector.metrics["log"] if is_end else {}
+    marks = {"epoch": trainer.current_epoch, "step": trainer.fit_loop.epoch_loop._batches_that_stepped - 1}
+    return marks | {name: float(value) for name, value in logged.items()} if logged else {}
 
 
 def _floats(trainer: pl.Trainer, prefix: str = "") -> dict[str, float]:
