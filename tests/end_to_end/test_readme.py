@@ -33,6 +33,7 @@ def fenced(language):
 COMMANDS = [line for block in fenced("bash") for line in block.splitlines() if line and not line.startswith("#")]
 SET_UP = [line for line in COMMANDS if line.startswith("python3 -m venv")]
 TRAINING = [line for line in COMMANDS if line.startswith("python train.py") and "model=tiny" not in line]
+PLANS = [line for line in COMMANDS if line.startswith("fulgurite sweep plan")]
 AFTERWARDS = [line for line in COMMANDS if " RUN" in line]
 
 
@@ -54,8 +55,9 @@ def test_the_readme_holds_what_this_file_runs():
     assert len(README.splitlines()) < 250
     assert len(SET_UP) == 2
     assert len(TRAINING) >= 8
+    assert len(PLANS) == 1
     assert len(AFTERWARDS) >= 3
-    others = set(COMMANDS) - {*SET_UP, *TRAINING, *AFTERWARDS}
+    others = set(COMMANDS) - {*SET_UP, *TRAINING, *PLANS, *AFTERWARDS}
     assert others == {
         "python train.py model=tiny model.width=128",
         "tensorboard --logdir outputs     # look at the curves of all runs",
@@ -76,6 +78,14 @@ def test_a_training_command_runs(command, here):
     done = results(here)
     assert [result["status"] for result in done] == ["finished"] * (12 if "-m" in words else 1)
     assert bool(list(here.glob("outputs/sweeps/*/leaderboard.csv"))) == ("-m" in words)
+
+
+@pytest.mark.parametrize("command", PLANS)
+def test_a_plan_of_a_sweep_is_printed_and_leaves_nothing(command, here, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [*shlex.split(command), *SHORT])
+    assert cli.main() == 0, capsys.readouterr().err
+    assert capsys.readouterr().out.startswith("12 jobs in 1 group\n")
+    assert list(here.iterdir()) == []
 
 
 def test_the_commands_for_a_finished_run_need_its_folder_alone(here, monkeypatch):
