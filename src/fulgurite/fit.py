@@ -55,7 +55,8 @@ def fit(run: Run) -> Outcome:
     except Pruned:
         pruned = True
     # Not ``current_epoch``: that is one less in a run that goes on after it was stopped early.
-    epochs = trainer.fit_loop.epoch_progress.current.processed
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    epochs = progress.processed
     # A run that goes on after its last epoch has none of its own.
     last = next((each for each in trainer.checkpoint_callbacks if isinstance(each, LastCheckpoint)), None)
     metrics = (last.metrics if last is not None else {}) | _floats(trainer.callback_metrics)

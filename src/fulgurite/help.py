@@ -89,6 +89,7 @@ Most used keys
   trainer.devices=2            devices to train on; with trainer=ddp or ddp_cpu
   seed=1                       another initialisation, order, augmentation and dropout
   output_root=DIR              where runs and sweeps land
+  sweep.name=NAME              name of a sweep; the same command again goes on with it
 
 Examples
   python train.py model=mlp model.hidden=[256,128] optimizer.lr=3e-4
