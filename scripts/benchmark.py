@@ -1,17 +1,18 @@
 """How fast Fulgurite is, as ratios measured in one run on one thread.
 
-    python scripts/benchmark.py [startup memory accuracy epoch augment regression fused]
+    python scripts/benchmark.py [startup memory accuracy curve epoch augment regression fused bound drivers]
                                 [--repeats N] [--quick] [--seeds N]
 
 Training is measured against ``hand_loop.py`` on the same tensors, in process CPU time, in turns; the median of the
-pairwise ratios counts. Prints a table, writes ``outputs/benchmark.json``, asserts nothing.
+pairwise ratios counts. Prints each line once it is known and a table at the end, writes ``outputs/benchmark.json``,
+asserts nothing.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import fused_items
 import process_items
 import training_items
-from timing import Item, table
+from timing import Item, line, table
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,14 +38,17 @@ class Options:
 
 # Measured in this order: on Linux a child process starts with its parent's peak memory, and training in this process
 # would raise that.
-ITEMS: dict[str, Callable[[Options], list[Item]]] = {
+ITEMS: dict[str, Callable[[Options], Iterable[Item]]] = {
     "startup": lambda options: process_items.startup(options.repeats),
     "memory": lambda options: process_items.memory(options.repeats),
     "accuracy": lambda options: process_items.accuracy(options.seeds),
+    "curve": lambda options: fused_items.curve(options.quick),
     "epoch": lambda options: training_items.epoch(options.repeats, options.quick),
     "augment": lambda options: training_items.augment(options.repeats, options.quick),
     "regression": lambda options: training_items.regression(options.repeats, options.quick),
     "fused": lambda options: fused_items.fused(options.repeats, options.quick),
+    "bound": lambda options: fused_items.bound(options.repeats, options.quick),
+    "drivers": lambda options: fused_items.drivers(options.repeats, options.quick),
 }
 
 
@@ -63,9 +67,12 @@ def main() -> None:
     measured: list[Item] = []
     for name in (name for name in ITEMS if name in (arguments.items or ITEMS)):
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        measured += ITEMS[name](options)
-        print(table(measured), flush=True)
-        _write(measured)
+        for item in ITEMS[name](options):
+            # At once: whoever stops the benchmark keeps what is known.
+            print(line(item), flush=True)
+            measured.append(item)
+            _write(measured)
+    print("", table(measured), sep="\n")
 
 
 def _write(measured: list[Item]) -> None:

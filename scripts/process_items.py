@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class Finished:
     code: int
 
 
-def startup(repeats: int) -> list[Item]:
+def startup(repeats: int) -> Iterator[Item]:
     """CPU seconds of what needs no torch, against the same with torch imported at the top."""
     completion = {"COMP_LINE": "train.py model=", "COMP_POINT": "15"}
     cases: list[tuple[str, list[str], dict[str, str], str]] = [
@@ -39,7 +40,6 @@ def startup(repeats: int) -> list[Item]:
         ("shell completion of model=", ["-sc", "query=bash"], completion, "<= 0.07"),
         ("--help", ["--help"], {}, "<= 0.15"),
     ]
-    items = []
     for name, words, extra, target in cases:
         values, pairs = paired_ratios(
             lambda words=words, extra=extra: run([sys.executable, "train.py", *words], extra).cpu_s,  # type: ignore[misc]
@@ -47,36 +47,32 @@ def startup(repeats: int) -> list[Item]:
             repeats,
         )
         ours, eager = (statistics.median(column) for column in zip(*pairs, strict=True))
-        items.append(Item(f"start-up: {name}", values, target, note=f"{ours:.2f} s against {eager:.2f} s of CPU"))
-    return items
+        yield Item(f"start-up: {name}", values, target, note=f"{ours:.2f} s against {eager:.2f} s of CPU")
 
 
-def accuracy(seeds: int) -> list[Item]:
+def accuracy(seeds: int) -> Iterator[Item]:
     """Test results and seconds from key press to test result of the defaults, on two threads."""
-    items = []
     for model, bound, seconds in (("cnn", 0.991, 60), ("mlp", 0.983, 90), ("lstm", 0.987, 90), ("gru", 0.987, 90)):
         results = [trained([f"model={model}", f"seed={seed}"]) for seed in range(seeds)]
         scores = tuple(metrics["test/acc"] for metrics, _ in results)
         note = f"mean {statistics.mean(scores):.4f} of {seeds} seeds"
-        items.append(Item(f"model={model}: test accuracy", scores, f">= {bound}", note=note))
+        yield Item(f"model={model}: test accuracy", scores, f">= {bound}", note=note)
         walls = tuple(finished.wall_s for _, finished in results)
-        items.append(Item(f"model={model}: key press to test result", walls, f"<= {seconds}", note="s, 2 threads"))
+        yield Item(f"model={model}: key press to test result", walls, f"<= {seconds}", note="s, 2 threads")
     results = [trained(["data=quadratic", "model=mlp", f"seed={seed}"]) for seed in range(seeds)]
     for name in ("test/clean_mae", "test/mae"):
         values = tuple(metrics[name] for metrics, _ in results if name in metrics)
         target = "<= 0.6" if "clean" in name else ""
-        items.append(Item(f"data=quadratic: {name}", values, target, note="" if values else "not in result.json"))
-    return items
+        yield Item(f"data=quadratic: {name}", values, target, note="" if values else "not in result.json")
 
 
-def memory(repeats: int) -> list[Item]:
+def memory(repeats: int) -> Iterator[Item]:
     """Seconds to the end of the first training step, and the peak memory of whole runs, test included."""
     firsts = tuple(seconds_to_first_step() for _ in range(repeats))
-    items = [Item("key press to first training step", firsts, "<= 4", note="s, 2 threads")]
+    yield Item("key press to first training step", firsts, "<= 4", note="s, 2 threads")
     for model in ("cnn", "mlp", "lstm"):
         peak = trained([f"model={model}", "trainer.max_epochs=1"])[1].peak_gb
-        items.append(Item(f"model={model}: peak memory", (peak,), "<= 1.2", note="GB resident"))
-    return items
+        yield Item(f"model={model}: peak memory", (peak,), "<= 1.2", note="GB resident")
 
 
 def seconds_to_first_step() -> float:

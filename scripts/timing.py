@@ -65,14 +65,22 @@ def met(value: float | None, bound: str) -> bool | None:
 def table(items: Sequence[Item]) -> str:
     """Aligned columns: item, min, median, max, target, stretch, note."""
     rows: list[tuple[str, ...]] = [("item", "min", "median", "max", "target", "stretch", "")]
-    for item in items:
-        numbers = [min(item.values), item.median, max(item.values)] if item.values else []
-        shown = [f"{number:.4g}" for number in numbers] or ["-"] * 3
-        rows.append((item.name, *shown, _bound(item, item.target), _bound(item, item.stretch), item.note))
+    rows += [_cells(item) for item in items]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def line(item: Item) -> str:
+    """A row of the table by itself, as soon as it is known."""
+    return "  ".join(cell for cell in _cells(item) if cell)
+
+
+def _cells(item: Item) -> tuple[str, ...]:
+    numbers = [min(item.values), item.median, max(item.values)] if item.values else []
+    shown = [f"{number:.4g}" for number in numbers] or ["-"] * 3
+    return (item.name, *shown, _bound(item, item.target), _bound(item, item.stretch), item.note)
 
 
 def _bound(item: Item, bound: str) -> str:

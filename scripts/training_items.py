@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,27 +52,25 @@ class Clock(pl.Callback):
         self.seconds = time.process_time() - self._since
 
 
-def epoch(repeats: int, quick: bool) -> list[Item]:
+def epoch(repeats: int, quick: bool) -> Iterator[Item]:
     """Epochs of MNIST after the first, everything on, against the hand loop."""
     epochs = 2 if quick else 3
-    items = []
     for model, batch_size, target, stretch in EPOCHS:
         name = f"epoch of MNIST: {model}, batch {batch_size}"
         if not (config.CONF_DIR / "model" / f"{model}.yaml").is_file():
-            items.append(Item(name, (), target, stretch, f"no model={model} yet"))
+            yield Item(name, (), target, stretch, f"no model={model} yet")
             continue
         overrides = [f"model={model}", f"data.batch_size={batch_size}", f"trainer.max_epochs={epochs}"]
-        items.append(against_hand(name, overrides, 1, repeats, target, stretch))
-    return items
+        yield against_hand(name, overrides, 1, repeats, target, stretch)
 
 
-def regression(repeats: int, quick: bool) -> list[Item]:
+def regression(repeats: int, quick: bool) -> Iterator[Item]:
     """Full-batch steps of the quadratic, one epoch of them."""
     steps = 1000 if quick else 10_000
     # The small network of conf/experiment/quadratic.yaml: the less arithmetic, the harder the comparison.
     overrides = ["experiment=quadratic", "trainer.max_epochs=1"]
     overrides.append(f"data.passes_per_epoch={steps}")
-    return [against_hand(f"full-batch regression, {steps} steps", overrides, 0, repeats, ">= 0.55", "")]
+    yield against_hand(f"full-batch regression, {steps} steps", overrides, 0, repeats, ">= 0.55", "")
 
 
 def against_hand(name: str, overrides: list[str], first_epoch: int, repeats: int, target: str, stretch: str) -> Item:
@@ -129,11 +128,12 @@ def hand_run(overrides: list[str], first_epoch: int) -> HandRun:
     )
 
 
-def augment(repeats: int, quick: bool) -> list[Item]:
+def augment(repeats: int, quick: bool) -> Iterator[Item]:
     """Random affine transforms drawn per sample on a batch of bytes, against the same image by image with PIL."""
     name, target = "augmentation=affine against per-image PIL", ">= 8"
     if not (config.CONF_DIR / "augmentation" / "affine.yaml").is_file():
-        return [Item(name, (), target, note="no augmentation=affine yet")]
+        yield Item(name, (), target, note="no augmentation=affine yet")
+        return
     cfg = composed(["augmentation=affine", "data.train_subset=20000"], Path("unused"))
     data: Any = build_data(cfg)
     data.setup("fit")
@@ -168,7 +168,7 @@ def augment(repeats: int, quick: bool) -> list[Item]:
 
     values, pairs = paired_ratios(ours, pil, repeats)
     best, slow = (max(column) for column in zip(*pairs, strict=True))
-    return [Item(name, values, target, note=f"{best:,.0f} samples/s, by PIL {slow:,.0f}")]
+    yield Item(name, values, target, note=f"{best:,.0f} samples/s, by PIL {slow:,.0f}")
 
 
 def composed(overrides: list[str], folder: Path) -> DictConfig:

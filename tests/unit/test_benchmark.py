@@ -79,3 +79,34 @@ def test_both_loops_train_the_same_samples_to_about_the_same_loss(compose_config
     assert by_hand.samples == run.throughput.samples == 3 * 15 * 64
     assert by_hand.metrics["train/loss"] == pytest.approx(outcome.metrics["train/loss"], rel=0.25)
     assert by_hand.metrics["val/acc"] == pytest.approx(outcome.metrics["val/acc"], abs=0.05)
+
+
+def test_a_line_by_itself_has_no_empty_columns():
+    from timing import Item, line
+
+    assert line(Item("a", (0.5,), note="s")) == "a  0.5  0.5  0.5  s"
+    assert line(Item("b", (2.0, 4.0), ">= 3.5")) == "b  2  3  4  >= 3.5 NO"
+
+
+def test_a_sweep_in_a_process_of_its_own_is_accounted_for():
+    from sweeps import costs_apart
+
+    words = ("launcher=basic", "model=linear", "data.train_subset=128", "test=false", "seed=1,2")
+    (cost,) = costs_apart([words])
+    assert 0 < cost.imported_mb <= cost.peak_mb < 4000
+    assert 0 < cost.cpu_s < 60
+    assert "[2/2] seed-2" in cost.said
+
+
+def test_a_sweep_that_fails_in_its_process_is_told():
+    from sweeps import costs_apart
+
+    with pytest.raises(RuntimeError, match="ended with exit code 1"):
+        costs_apart([("model.dropout=2", "seed=1,2")])
+
+
+def test_the_usual_module_trains_the_same_network_and_data(compose_config):
+    import usual_module
+
+    cfg = compose_config("trainer=cpu", "model=linear", "data.train_subset=128", "trainer.max_epochs=1")
+    assert 0 < usual_module.seconds(cfg) < 60
