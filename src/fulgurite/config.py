@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fulgurite.errors import ConfigError
+from fulgurite.result import INDIFFERENT
 
 if TYPE_CHECKING:  # Hydra and OmegaConf are imported where they are used: `--help` needs CONF_DIR alone.
     from omegaconf import DictConfig
@@ -25,8 +26,6 @@ CONFIG_NAME = "train"
 # Groups whose option says enough by itself in a folder's name: `lstm`, not `model-lstm`.
 _PLAIN_GROUPS = ("data", "model")
 _LONGEST_NAME = 80
-# Top-level keys that decide no number of a run.
-INDIFFERENT = ("output_root", "logger", "launcher", "sweep")
 
 
 class Mode(StrEnum):

@@ -19,6 +19,8 @@ from typing import Any, Literal
 from fulgurite.errors import RunFolderError
 
 FILE_NAME = "result.json"
+# Top-level keys of the config that decide no number in a record.
+INDIFFERENT = ("output_root", "logger", "launcher", "sweep")
 Status = Literal["running", "finished", "failed", "interrupted", "pruned", "diverged"]
 _PACKAGES = ("fulgurite", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fulgurite import config
 from fulgurite.errors import ConfigError
-from fulgurite.result import FILE_NAME, git_state, versions, write_atomically
+from fulgurite.result import FILE_NAME, INDIFFERENT, git_state, versions, write_atomically
 from fulgurite.resume import record_in
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _setting(overrides: Sequence[str], swept: Sequence[str]) -> tuple[tuple[str,
 
 def _rest(overrides: Sequence[str], swept: Sequence[str]) -> dict[str, str]:
     """What is overridden for all jobs alike, and decides numbers."""
-    left_out = (*config.INDIFFERENT, "hydra")
+    left_out = (*INDIFFERENT, "hydra")
     values = _values(overrides).items()
     return {key: value for key, value in values if key not in swept and key.partition(".")[0] not in left_out}
 
@@ -187,7 +187,7 @@ def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted names and values, without what decides no number."""
     for key, value in node.items():
         name = f"{prefix}{key}"
-        if name in (*config.INDIFFERENT, "callbacks.progress") or key == "folder":
+        if name in (*INDIFFERENT, "callbacks.progress") or key == "folder":
             continue
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, f"{name}.")

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fulgurite.config import INDIFFERENT
 from fulgurite.errors import RunFolderError
-from fulgurite.result import FILE_NAME, Result, read_result
+from fulgurite.result import FILE_NAME, INDIFFERENT, Result, read_result
 
 # In the name of a repetition's folder: a check of a job, not another seed of it.
 RERUN_MARK = "_rerun"
