@@ -16,8 +16,8 @@ from torch import Tensor
 from fulgurite.data.batches import BatchLoader
 from fulgurite.fused.member import Member, current_member
 from fulgurite.fused.memory import Kept
-from fulgurite.fused.optimizers import Rates
 from fulgurite.fused.records import Call, Replay
+from fulgurite.fused.stacked_optimizer import Rates
 from fulgurite.models.supervised import Supervised
 from fulgurite.randomness import Stream, derive_seed
 from fulgurite.training.loop import FastEpochLoop

@@ -2,135 +2,48 @@
 
 The members' torch optimisers stay the source of truth: their state tensors are rows of stacked ones, so a checkpoint
 of a member holds what its solo run's would, and their ``param_groups`` say the learning rates, so any schedule works.
-The rules are read side by side, so they share a file, a little over 300 lines.
-Shapes: K members, S the shape of one parameter.
+The rules are read side by side, so they share a file. Shapes: K members, S the shape of one parameter.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fulgurite.fused.stack import Stack, stack_rows
-
-Rates = tuple[Any, ...]
-# Beyond this many distinct sets of rates one broadcast program beats a kernel call for each.
-_MOST_KERNEL_CALLS = 64
+from fulgurite.fused.records import UnfusableError
+from fulgurite.fused.stack import Stack
+from fulgurite.fused.stacked_optimizer import Rates, StackedOptimizer
 
 
-def stack_optimizers(optimizers: Sequence[torch.optim.Optimizer], stack: Stack) -> "StackedOptimizer":
-    """The K optimisers as one: vectorised where there is a rule, else each by itself on its rows."""
-    rule = _RULES.get(type(optimizers[0]), Each)
-    plain = not any(optimizers[0].param_groups[0].get(key) for key in ("amsgrad", "maximize", "differentiable"))
-    return (rule if plain else Each)(optimizers, stack)
-
-
-class StackedOptimizer:
-    """K optimisers of one class as one; the base of the vectorised ones.
+def stack_optimizers(optimizers: Sequence[torch.optim.Optimizer], stack: Stack) -> "Optimizer":
+    """The K optimisers as one: vectorised where there is a rule, else each by itself on its rows.
 
     Args:
-        optimizers: one a member, each over all trained parameters in one group.
+        optimizers: one a member, of equal parameter groups.
         stack: the members' tensors.
 
-    Attributes:
-        keys: which entries of ``param_groups`` a step reads, in the order of its rates.
-        state_names: the tensors that it keeps for each parameter.
+    Raises:
+        UnfusableError: when they leave some trained parameters alone.
     """
+    names, stacked = list(stack.parameters), list(stack.parameters.values())
+    name_of = {id(parameter): name for name, parameter in stack.models[0].named_parameters()}
+    groups = [[name_of.get(id(each)) for each in group["params"]] for group in optimizers[0].param_groups]
+    given = [name for group in groups for name in group]
+    if sorted(map(str, given)) != sorted(names):
+        raise UnfusableError("its optimiser does not have all of its parameters, or others")
+    order = [names.index(name) for name in given if name is not None]
+    optimizer = _in_own_order(optimizers, [[stacked[names.index(str(name))] for name in group] for group in groups])
+    return optimizer if order == sorted(order) else _Reordered(optimizer, order)
 
-    keys: tuple[str, ...] = ()
-    state_names: tuple[str, ...] = ()
 
-    def __init__(self, optimizers: Sequence[torch.optim.Optimizer], stack: Stack) -> None:
-        self.optimizers = list(optimizers)
-        self.group = optimizers[0].param_groups[0]
-        self.parameters = list(stack.parameters.values())
-        self.states = [self._stacked_state(name) for name in self._names()]
-        self.counts = self._stacked_counts()
-        self._rows: dict[tuple[int, int], list[list[Tensor]]] = {}
-
-    def _names(self) -> tuple[str, ...]:
-        """Those of ``state_names`` that this setting keeps."""
-        return self.state_names
-
-    def rates(self, member: int) -> Rates:
-        """What the next step of a member reads."""
-        group = self.optimizers[member].param_groups[0]
-        return tuple(group[key] for key in self.keys)
-
-    def step(self, gradients: list[Tensor], rates: Sequence[Rates]) -> None:
-        """One step of all members.
-
-        Args:
-            gradients: K x S each, in the order of the parameters.
-            rates: for each member, the values of ``keys``.
-        """
-        with torch.no_grad():
-            if self.counts is not None:
-                self.counts += 1
-            # Neighbours with equal rates, such as the seeds of one learning rate, go together.
-            counts = [0.0] * len(rates) if self.counts is None else self.counts[0].tolist()
-            alike = list(zip(rates, counts, strict=True))
-            runs = [list(run) for _, run in groupby(range(len(rates)), key=alike.__getitem__)]
-            if len(runs) > _MOST_KERNEL_CALLS or not self.has_kernel():
-                columns = [self._column(values) for values in zip(*rates, strict=True)]
-                self.update_all(gradients, columns)
-                return
-            for run in runs:
-                rows = (run[0], run[-1] + 1)
-                parameters, *states = self._rows_of(rows)
-                self.update_alike(
-                    parameters, [each[slice(*rows)] for each in gradients], states, rows[0], rates[run[0]]
-                )
-
-    def has_kernel(self) -> bool:
-        """Whether torch has a fused kernel for members with equal rates."""
-        return self.parameters[0].device.type == "cpu"
-
-    def update_alike(
-        self, parameters: list[Tensor], gradients: list[Tensor], states: list[list[Tensor]], first: int, rate: Rates
-    ) -> None:
-        """Update members with equal rates, the first of which is member ``first``."""
-        raise NotImplementedError
-
-    def update_all(self, gradients: list[Tensor], rates: list[Any]) -> None:
-        """Update all members; each of ``rates`` is a tensor of K, or a pair of them."""
-        raise NotImplementedError
-
-    def _column(self, values: Sequence[Any]) -> Any:
-        if isinstance(values[0], tuple | list):
-            return tuple(self._column(each) for each in zip(*values, strict=True))
-        first = self.parameters[0]
-        return torch.tensor([float(each) for each in values], dtype=torch.float64).to(first.device)
-
-    def spread(self, values: Tensor, like: Tensor) -> Tensor:
-        """K numbers as K x 1 x ..., to be multiplied with ``like`` (K x S)."""
-        return values.to(like.dtype).view(-1, *[1] * (like.dim() - 1))
-
-    def _rows_of(self, rows: tuple[int, int]) -> list[list[Tensor]]:
-        if rows not in self._rows:
-            part = slice(*rows)
-            self._rows[rows] = [[each[part] for each in tensors] for tensors in (self.parameters, *self.states)]
-        return self._rows[rows]
-
-    def _stacked_state(self, name: str) -> list[Tensor]:
-        """One state of all members, K x S a parameter; zero where an optimiser has not stepped yet."""
-        stacked = []
-        for number in range(len(self.parameters)):
-            rows = []
-            for optimizer in self.optimizers:
-                parameter = optimizer.param_groups[0]["params"][number]
-                state = optimizer.state[parameter]
-                if state.get(name) is None:
-                    state[name] = torch.zeros_like(parameter)
-                rows.append(state[name])
-            stacked.append(stack_rows(rows))
-        return stacked
-
-    def _stacked_counts(self) -> Tensor | None:
-        """The members' step counts, parameters x K; ``None`` for an optimiser that does not count."""
-        return None
+def _in_own_order(optimizers: Sequence[torch.optim.Optimizer], groups: Sequence[Sequence[Tensor]]) -> "Optimizer":
+    rule = _RULES.get(type(optimizers[0]))
+    special = ("amsgrad", "maximize", "differentiable")
+    if rule is None or any(group.get(key) for group in optimizers[0].param_groups for key in special):
+        return Each(optimizers)
+    parts = [rule(optimizers, parameters, number) for number, parameters in enumerate(groups)]
+    return parts[0] if len(parts) == 1 else ByGroup(parts)
 
 
 class _Counting(StackedOptimizer):
@@ -139,8 +52,8 @@ class _Counting(StackedOptimizer):
     def _stacked_counts(self) -> Tensor:
         fresh = torch.zeros((), device=self.parameters[0].device if self.group.get("fused") else "cpu")
         stacked = torch.empty(len(self.parameters), len(self.optimizers), device=fresh.device)
-        for member, optimizer in enumerate(self.optimizers):
-            for number, parameter in enumerate(optimizer.param_groups[0]["params"]):
+        for member, (optimizer, group) in enumerate(zip(self.optimizers, self.groups, strict=True)):
+            for number, parameter in enumerate(group["params"]):
                 state = optimizer.state[parameter]
                 stacked[number, member] = state.get("step", fresh)
                 state["step"] = stacked[number, member]
@@ -153,8 +66,10 @@ class Adam(_Counting):
     keys = ("lr", "betas", "weight_decay", "eps")
     state_names = ("exp_avg", "exp_avg_sq")
 
-    def __init__(self, optimizers: Sequence[torch.optim.Optimizer], stack: Stack) -> None:
-        super().__init__(optimizers, stack)
+    def __init__(
+        self, optimizers: Sequence[torch.optim.Optimizer], parameters: Sequence[Tensor], number: int = 0
+    ) -> None:
+        super().__init__(optimizers, parameters, number)
         self._decoupled = bool(self.group.get("decoupled_weight_decay")) or isinstance(optimizers[0], torch.optim.AdamW)
         self._kernel = torch._fused_adamw_ if self._decoupled else torch._fused_adam_
         assert self.counts is not None
@@ -208,10 +123,12 @@ class SGD(StackedOptimizer):
     keys = ("lr", "weight_decay", "momentum", "dampening")
     state_names = ("momentum_buffer",)
 
-    def __init__(self, optimizers: Sequence[torch.optim.Optimizer], stack: Stack) -> None:
+    def __init__(
+        self, optimizers: Sequence[torch.optim.Optimizer], parameters: Sequence[Tensor], number: int = 0
+    ) -> None:
         # The first step takes the gradient itself for the buffer, without dampening.
-        self._is_first = not optimizers[0].state
-        super().__init__(optimizers, stack)
+        self._is_first = optimizers[0].param_groups[number]["params"][0] not in optimizers[0].state
+        super().__init__(optimizers, parameters, number)
 
     def _names(self) -> tuple[str, ...]:
         return self.state_names if self.group["momentum"] else ()
@@ -283,28 +200,77 @@ class RMSprop(_Counting):
             parameter.sub_(self.spread(lr, parameter) * change)
 
 
-class Each(StackedOptimizer):
-    """Any other optimiser: K real ones, each stepping on its rows."""
+class Each:
+    """Any other optimiser: K real ones, each stepping on its rows.
 
-    def __init__(self, optimizers: Sequence[torch.optim.Optimizer], stack: Stack) -> None:
-        super().__init__(optimizers, stack)
-        self.keys = tuple(key for key in self.group if key != "params")
+    Args:
+        optimizers: one a member, of equal parameter groups.
+    """
+
+    def __init__(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        self.optimizers = list(optimizers)
+
+    def rates(self, member: int) -> Rates:
+        """What the next step of a member reads: all of each group but its parameters."""
+        groups = self.optimizers[member].param_groups
+        return tuple({key: value for key, value in group.items() if key != "params"} for group in groups)
 
     def step(self, gradients: list[Tensor], rates: Sequence[Rates]) -> None:
-        """See the base class."""
+        """One step of all members; the gradients in the order of the optimisers' groups and parameters."""
         rows = [gradient.unbind(0) for gradient in gradients]
         for member, (optimizer, rate) in enumerate(zip(self.optimizers, rates, strict=True)):
-            group = optimizer.param_groups[0]
-            scheduled = {key: group[key] for key in self.keys}
-            group.update(zip(self.keys, rate, strict=True))
-            for number, parameter in enumerate(group["params"]):
-                parameter.grad = rows[number][member]
+            scheduled = self.rates(member)
+            for group, values in zip(optimizer.param_groups, rate, strict=True):
+                group.update(values)
+            parameters = [each for group in optimizer.param_groups for each in group["params"]]
+            for row, parameter in zip(rows, parameters, strict=True):
+                parameter.grad = row[member]
             # Past the schedule's and Lightning's wrappers, which count steps.
             type(optimizer).step(optimizer)
             optimizer.zero_grad()
-            group.update(scheduled)
+            for group, values in zip(optimizer.param_groups, scheduled, strict=True):
+                group.update(values)
 
 
+class ByGroup:
+    """Optimisers of several parameter groups, each group by its own.
+
+    Args:
+        parts: one for each group.
+    """
+
+    def __init__(self, parts: Sequence[StackedOptimizer]) -> None:
+        self.parts = list(parts)
+
+    def rates(self, member: int) -> Rates:
+        """What the next step of a member reads."""
+        return tuple(part.rates(member) for part in self.parts)
+
+    def step(self, gradients: list[Tensor], rates: Sequence[Rates]) -> None:
+        """One step of all members; the gradients in the order of the optimisers' groups and parameters."""
+        waiting = iter(gradients)
+        for number, part in enumerate(self.parts):
+            own = [next(waiting) for _ in part.parameters]
+            part.step(own, [each[number] for each in rates])
+
+
+class _Reordered:
+    """An optimiser whose parameters are not in the order of the model's."""
+
+    def __init__(self, optimizer: "Optimizer", order: Sequence[int]) -> None:
+        self._optimizer = optimizer
+        self._order = list(order)
+
+    def rates(self, member: int) -> Rates:
+        """What the next step of a member reads."""
+        return self._optimizer.rates(member)
+
+    def step(self, gradients: list[Tensor], rates: Sequence[Rates]) -> None:
+        """One step of all members; the gradients in the order of the model's parameters."""
+        self._optimizer.step([gradients[place] for place in self._order], rates)
+
+
+Optimizer = StackedOptimizer | Each | ByGroup | _Reordered
 _RULES: dict[type[torch.optim.Optimizer], type[StackedOptimizer]] = {
     torch.optim.Adam: Adam,
     torch.optim.AdamW: Adam,

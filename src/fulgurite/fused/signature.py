@@ -99,14 +99,14 @@ def _plain(value: Any, own: set[int], depth: int = 4) -> Any:
 
 
 def _optimizer(loop: FusedEpochLoop) -> list[Any]:
-    described: list[Any] = [type(loop.optimizer), len(loop.optimizer.param_groups)]
+    names = {id(parameter): name for name, parameter in loop.model.named_parameters()}
+    described: list[Any] = [type(loop.optimizer)]
     for group in loop.optimizer.param_groups:
-        described.append(len(group["params"]))
-        for key, value in group.items():
-            if key == "params":
-                continue
+        described.append([names.get(id(parameter)) for parameter in group["params"]])
+        # What schedules keep there is theirs.
+        for key in loop.optimizer.defaults:
             # Whether there is momentum at all decides which state is kept.
-            described.append((key, bool(value) if key == "momentum" else _kind(value)))
+            described.append((key, bool(group[key]) if key == "momentum" else _kind(group[key])))
     return described
 
 

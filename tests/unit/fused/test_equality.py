@@ -95,3 +95,16 @@ def test_numbers_inside_a_step_may_differ_between_members(compose_config, tmp_pa
     )
     case = ("model=mlp", "model.hidden=[12]", "loss=cross_entropy")
     assert_equal_to_solo(compose_config, tmp_path, case, members)
+
+
+def test_members_of_different_schedules_are_one_program(compose_config, tmp_path):
+    schedules = ("constant", "cosine", "one_cycle")
+
+    def composed(kind: str) -> list:
+        chosen = (*SMALL, *MLP, "trainer.precision=64-true")
+        return [compose_config(*chosen, f"scheduler={each}", folder=tmp_path / kind / each) for each in schedules]
+
+    together = train_together(composed("fused"))
+    assert together.lines == [line for line in together.lines if "(3) train as one" in line]
+    for run, cfg in zip(together.runs, composed("solo"), strict=True):
+        assert difference(run, train_alone(cfg)[0]) < 1e-10

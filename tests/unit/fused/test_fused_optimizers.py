@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fulgurite.fused import optimizers
-from fulgurite.fused.optimizers import Each, StackedOptimizer, stack_optimizers
+from fulgurite.fused import stacked_optimizer
+from fulgurite.fused.optimizers import Each, Optimizer, stack_optimizers
+from fulgurite.fused.records import UnfusableError
 from fulgurite.fused.stack import Stack
 
 # Neighbours of one level have equal rates; members of different levels differ in every scheduled one.
@@ -89,7 +90,7 @@ class Sweep:
         # In one go, for the copies to belong together.
         self.solo_models, self.solo = copy.deepcopy((self.models, self.optimizers))
         self.stack = Stack(self.models)
-        self.stacked: StackedOptimizer = stack_optimizers(self.optimizers, self.stack)
+        self.stacked: Optimizer = stack_optimizers(self.optimizers, self.stack)
 
     def made(self, member: int, model: nn.Module) -> torch.optim.Optimizer:
         start = {key: SCHEDULES[key](LEVELS[member], 0) for key in self.setting.scheduled}
@@ -145,7 +146,7 @@ def _assert_equal_states(member: torch.optim.Optimizer, solo: torch.optim.Optimi
 
 
 def _set_limit(monkeypatch: pytest.MonkeyPatch, most_kernel_calls: int) -> None:
-    monkeypatch.setattr(optimizers, "_MOST_KERNEL_CALLS", most_kernel_calls)
+    monkeypatch.setattr(stacked_optimizer, "_MOST_KERNEL_CALLS", most_kernel_calls)
 
 
 @pytest.mark.parametrize("warm_up", [0, 3])
@@ -267,3 +268,47 @@ def test_one_member_is_enough(name: str, limit: int, monkeypatch: pytest.MonkeyP
     for step in range(1, 4):
         sweep.step(step)
     sweep.assert_equal_parameters()
+
+
+def _by_kind(model: nn.Module) -> list[dict[str, Any]]:
+    """Biases first, and without decay: two groups, in an order that is not the model's."""
+    kinds = [[each for each in model.parameters() if (each.dim() == 1) == is_bias] for is_bias in (True, False)]
+    return [{"params": kinds[0], "weight_decay": 0.0, "lr": 0.1}, {"params": kinds[1]}]
+
+
+@pytest.mark.parametrize("name", ["sgd_momentum", "adam", "adamw", "rmsprop_momentum", "adagrad", "adam_amsgrad"])
+@pytest.mark.parametrize("warm_up", [0, 3])
+def test_each_group_of_parameters_has_its_own_rates(name: str, warm_up: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ByKind(Sweep):
+        def made(self, member: int, model: nn.Module) -> torch.optim.Optimizer:
+            return self.setting.family(_by_kind(model), lr=0.01 * (1 + member), **self.setting.options)
+
+        def schedule(self, group: dict[str, Any], member: int, step: int) -> None:
+            group["weight_decay"] = 0.01 * step
+
+    sweep = ByKind(SETTINGS[name], warm_up)
+    for step in range(warm_up, warm_up + STEPS):
+        sweep.step(step)
+    sweep.assert_equal_parameters()
+    for member, solo in zip(sweep.optimizers, sweep.solo, strict=True):
+        _assert_equal_states(member, solo)
+
+
+def test_parameters_in_another_order_get_their_own_gradients() -> None:
+    class Reversed(Sweep):
+        def made(self, member: int, model: nn.Module) -> torch.optim.Optimizer:
+            return torch.optim.SGD(list(model.parameters())[::-1], lr=0.01)
+
+        def schedule(self, group: dict[str, Any], member: int, step: int) -> None:
+            pass
+
+    sweep = Reversed(SETTINGS["sgd"], 0)
+    sweep.step(0)
+    sweep.assert_equal_parameters()
+
+
+def test_an_optimiser_without_some_of_the_parameters_is_refused() -> None:
+    models = [nn.Linear(3, 2) for _ in range(2)]
+    made = [torch.optim.SGD([model.weight], lr=0.1) for model in models]
+    with pytest.raises(UnfusableError, match="does not have all of its parameters"):
+        stack_optimizers(made, Stack(models))
