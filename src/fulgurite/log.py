@@ -34,8 +34,43 @@ _NOISE = (
 )
 
 
-# The folder that a thread logs to: a fused sweep has many open at once.
-_FOLDER: ContextVar[Path | None] = ContextVar("folder", default=None)
+# Handlers of the jobs that are running; a fused sweep has many at once. The key of a thread's own is in its context.
+_HANDLERS: dict[object, tuple[logging.Handler, ...]] = {}
+_OWN: ContextVar[object] = ContextVar("own", default=None)
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that is open only while it is written to: a thousand runs at once would be too many open files."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8")
+        self._close_file()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Open, append, close."""
+        super().emit(record)
+        self._close_file()
+
+    def _close_file(self) -> None:
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close()
+
+
+class _ByThread(logging.Handler):
+    """Hands a message to the handlers of its thread, without asking those of all others."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Hand it on."""
+        own = _HANDLERS.get(_OWN.get())
+        mine = list(_HANDLERS.values()) if own is None else [own]
+        for handler in [each for handlers in mine for each in handlers]:
+            if record.levelno >= handler.level:
+                handler.handle(record)
+        return True
+
+
+_BY_THREAD = _ByThread()
 
 
 @contextmanager
@@ -66,21 +101,23 @@ def log_to(folder: Path) -> Iterator[None]:
     Of several threads in such a context, each writes into its own folder; other threads' messages go to all of them.
     """
     root = logging.getLogger()
-    to_file = logging.FileHandler(folder / LOG_NAME, encoding="utf-8")
+    to_file = _LogFile(folder / LOG_NAME)
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setLevel(logging.WARNING)
     to_terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     to_terminal.addFilter(lambda record: not getattr(record, "only_in_file", False))
-    token = _FOLDER.set(folder)
-    for handler in (to_file, to_terminal):
-        handler.addFilter(lambda record: _FOLDER.get() in (None, folder))
-        root.addHandler(handler)
+    key = object()
+    token = _OWN.set(key)
+    _HANDLERS[key] = (to_file, to_terminal)
+    # Adding it again changes nothing.
+    root.addHandler(_BY_THREAD)
     try:
         with quiet_libraries():
             yield
     finally:
-        root.removeHandler(to_file)
-        root.removeHandler(to_terminal)
-        _FOLDER.reset(token)
+        del _HANDLERS[key]
+        if not _HANDLERS:
+            root.removeHandler(_BY_THREAD)
+        _OWN.reset(token)
         to_file.close()

@@ -1,5 +1,7 @@
 import logging
+import os
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,19 @@ def test_a_warning_reaches_log_and_terminal(tmp_path: Path, capsys: pytest.Captu
         logging.getLogger("any.library").warning("look here")
     assert "WARNING: look here" in capsys.readouterr().err
     assert "look here" in (tmp_path / "train.log").read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted there")
+def test_logs_of_many_jobs_at_once_keep_no_file_open(tmp_path: Path):
+    before = len(os.listdir("/proc/self/fd"))
+    with ExitStack() as jobs:
+        for number in range(20):
+            (tmp_path / str(number)).mkdir()
+            jobs.enter_context(log_to(tmp_path / str(number)))
+        logging.getLogger("fulgurite").info("the last of them")
+        assert len(os.listdir("/proc/self/fd")) == before
+    written = [(tmp_path / str(number) / "train.log").read_text() for number in range(20)]
+    assert [bool(text) for text in written] == [False] * 19 + [True]
 
 
 def test_known_noise_is_silent_and_other_warnings_are_not(tmp_path: Path):

@@ -19,6 +19,7 @@ from fulgurite.fused.program import Dropout, Program, StepOutput
 from fulgurite.fused.records import Call
 from fulgurite.fused.signature import differing, lifted
 from fulgurite.fused.stack import Stack
+from fulgurite.training.allocator import large_blocks_kept
 
 
 class Group:
@@ -74,7 +75,7 @@ class Group:
         targets = []
         is_update = self.loops[first].updates(number)
         added = self._gradients.held(self.waiting)
-        with fast_products(self._device):
+        with fast_products(self._device), large_blocks_kept():
             for step in range(number):
                 started = time.perf_counter()
                 batch = self._precision.convert_input(batches[step])
