@@ -15,6 +15,7 @@ from fulgurite.build import Run
 from fulgurite.callbacks.checkpoint import BestCheckpoint, LastCheckpoint
 from fulgurite.callbacks.divergence import is_lost
 from fulgurite.errors import Pruned
+from fulgurite.training.products import suitable_products
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,14 @@ def fit(run: Run) -> Outcome:
     Raises:
         KeyboardInterrupt: when the user, or a termination signal, ended it.
     """
+    if threading.current_thread() is not threading.main_thread():
+        # A member of a fused sweep, which chooses the products for all threads.
+        return _fit(run)
+    with suitable_products(run.model, getattr(run.data, "batch_size", None) or 1, run.trainer.strategy.root_device):
+        return _fit(run)
+
+
+def _fit(run: Run) -> Outcome:
     trainer = run.trainer
     pruned = False
     if isinstance(trainer.precision_plugin, DoublePrecision):

@@ -2,9 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache, partial
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from fulgurite.fused.records import Call
 from fulgurite.fused.signature import differing, lifted
 from fulgurite.fused.stack import Stack
 from fulgurite.training.allocator import large_blocks_kept
+from fulgurite.training.products import fast_products
 
 
 class Group:
@@ -143,32 +143,6 @@ class Group:
                 if (p := dropout.probabilities[own]) > 0:
                     mask[row].bernoulli_(1 - p, generator=loop.generator).div_(1 - p)
         return masks
-
-
-@contextmanager
-def fast_products(device: torch.device) -> Iterator[None]:
-    """Let oneDNN make the matrix products on a CPU, where it keeps to float32: twice as fast as MKL on AMD's."""
-    before = torch.get_float32_matmul_precision()
-    if device.type == "cpu" and _is_exact():
-        torch.set_float32_matmul_precision("medium")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-@cache
-def _is_exact() -> bool:
-    """Whether "medium" precision still means float32 here: some CPUs would take bfloat16."""
-    generator = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(4, 256, 256, generator=generator) for _ in range(2))
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        error = torch.bmm(a, b) - torch.bmm(a.double(), b.double())
-    finally:
-        torch.set_float32_matmul_precision(before)
-    return float(error.abs().max()) < 1e-4
 
 
 class Batches:

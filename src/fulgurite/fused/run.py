@@ -5,7 +5,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
@@ -16,6 +16,7 @@ from fulgurite.fused.memory import num_that_fit
 from fulgurite.fused.signature import signature
 from fulgurite.fused.together import Settings, time_alone, train
 from fulgurite.log import quiet_libraries
+from fulgurite.training.products import suitable_products
 
 
 def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> None:
@@ -40,7 +41,8 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
                 member.resume()
             gc.freeze()
             for together in _alike(members, settings):
-                _run_group(together, settings)
+                with _products(together[0]):
+                    _run_group(together, settings)
     except BaseException as error:
         for member in members:
             # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
@@ -74,7 +76,8 @@ def _alike(members: Sequence[Member], settings: Settings) -> list[list[Member]]:
         reason = loop.why_alone()
         if reason is not None:
             settings.tell(f"{member.name} trains alone: {reason}")
-            member.resume(Answer.ALONE)
+            with _products(member):
+                member.resume(Answer.ALONE)
             continue
         mine = signature(loop)
         others = next((others for known, others in alike if known == mine), None)
@@ -83,6 +86,12 @@ def _alike(members: Sequence[Member], settings: Settings) -> list[list[Member]]:
         else:
             others.append(member)
     return [together for _, together in alike]
+
+
+def _products(member: Member) -> AbstractContextManager[None]:
+    """What a solo run of this member would choose; outside a program, members make their products one by one, too."""
+    loop: FusedEpochLoop = member.request
+    return suitable_products(loop.model, getattr(loop.loader, "batch_size", None) or 1, loop.model.device)
 
 
 def _run_group(members: list[Member], settings: Settings) -> None:
