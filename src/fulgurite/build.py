@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,7 @@ class Run:
     test: bool
 
 
-def build(
-    cfg: DictConfig, epoch_loop: type[FastEpochLoop] | None = None, loaded: dict[str, Any] | None = None
-) -> Run:
+def build(cfg: DictConfig, epoch_loop: type[FastEpochLoop] | None = None, loaded: dict[str, Any] | None = None) -> Run:
     """Build a run.
 
     Args:
@@ -128,12 +127,32 @@ def _make(cfg: DictConfig, key: str, **extra: Any) -> Any:
     """Instantiate the node at ``key``, such as ``model`` or ``logger.csv``."""
     node = OmegaConf.select(cfg, key)
     _check_arguments(key, node)
-    return _named(key, instantiate)(node, **extra, _convert_="all")
+    return _named(key, _instantiated)(node, extra)
 
 
 def _make_all(cfg: DictConfig, group: str) -> list[Any]:
     """Instantiate each named node of a group such as ``callbacks``; a null switches one off."""
     return [_make(cfg, f"{group}.{name}") for name, node in cfg[group].items() if node is not None]
+
+
+def _instantiated(node: DictConfig, extra: dict[str, Any]) -> Any:
+    """What Hydra's ``instantiate`` makes of a node; one without others inside takes a tenth of the time here."""
+    plain: Any = OmegaConf.to_container(node, resolve=True)
+    target, is_partial = plain.pop("_target_"), plain.pop("_partial_", False)
+    if _asks_hydra(plain):
+        return instantiate(node, **extra, _convert_="all")
+    try:
+        made = partial(get_object(target), **{**plain, **extra})
+        return made if is_partial else made()
+    except Exception as error:
+        raise InstantiationException(f"Error in call to target '{target}':\n{error!r}") from error
+
+
+def _asks_hydra(value: Any) -> bool:
+    """Whether there is a key such as ``_target_`` or ``_args_`` in it, at any depth."""
+    if isinstance(value, dict):
+        return any(str(key).startswith("_") or _asks_hydra(each) for key, each in value.items())
+    return isinstance(value, list) and any(map(_asks_hydra, value))
 
 
 def _named(group: str, function: Any) -> Any:
