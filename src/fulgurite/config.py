@@ -75,18 +75,19 @@ class TrainConfig:
     sweep: dict[str, Any] = field(default_factory=dict)
 
 
-def register(swept: Sequence[str] = ()) -> None:
+def register(swept: Sequence[str] = (), unnamed: str = "") -> None:
     """Tell Hydra the schema and the resolvers that name folders.
 
     Args:
         swept: keys that a multirun varies; a job's folder is named by their values.
+        unnamed: name of a sweep that was given none; made up when empty.
     """
     from hydra.core.config_store import ConfigStore
     from omegaconf import OmegaConf
 
     ConfigStore.instance().store(name="schema", node=TrainConfig)
     # Once: whoever asks must hear the same.
-    unnamed = _stamped("_".join(_plain(_last(key)) for key in swept) or "sweep")
+    unnamed = unnamed or _stamped("_".join(_plain(_last(key)) for key in swept) or "sweep")
 
     def job_name(overrides: Sequence[str], *, _root_: "DictConfig") -> str:
         return f"{describe(overrides, only=swept)}_{_digest(_root_, overrides)}".strip("_")

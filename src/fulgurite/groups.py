@@ -37,6 +37,24 @@ def groups(configs: Sequence[DictConfig], max_members: int) -> list[list[int]]:
     ]
 
 
+def shares(configs: Sequence[DictConfig], max_members: int, num_drivers: int) -> list[list[list[int]]]:
+    """The groups of each of ``num_drivers`` processes: of each kind of job a part that is as large as the others'.
+
+    What cannot be shared out evenly goes to those that have least.
+    """
+    parts: list[list[list[int]]] = [[] for _ in range(num_drivers)]
+    for alike in groups(configs, max(1, len(configs))):
+        at_least, left = divmod(len(alike), num_drivers)
+        loads = [sum(map(len, part)) for part in parts]
+        more = sorted(range(num_drivers), key=lambda own: loads[own])[:left]
+        start = 0
+        for own, part in enumerate(parts):
+            end = start + at_least + (own in more)
+            part += [alike[first : min(first + max_members, end)] for first in range(start, end, max_members)]
+            start = end
+    return parts
+
+
 def structure_of(cfg: DictConfig) -> str:
     """Equal for configs that may give members of one program: the same but for numbers, and for what needs no equal."""
     nodes = {str(key): cfg[key] for key in cfg if key not in _FREE}

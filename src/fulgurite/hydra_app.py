@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Task = Callable[[DictConfig], float | None]
 
 
+_ONE_RUN = "launcher=fused trains the jobs of a sweep; this is one run: use engine=compiled, or add -m"
+
+
 class JobError(Exception):
     """A bug met inside a job; its cause is what was raised, its text the log with the traceback."""
 
@@ -80,6 +83,8 @@ class _Job:
         from fulgurite.report.summary import print_summary
 
         overrides = list(HydraConfig.get().overrides.task)
+        if cfg.launcher.get("name") == "fused" and is_first_process():
+            print(_ONE_RUN, flush=True)
         try:
             self.diverged = run_job(cfg, overrides).status == "diverged"
             if is_first_process():

@@ -4,13 +4,15 @@ It is read off the run folder alone, so it holds whatever launcher ran the job, 
 """
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fulgurite.errors import RunFolderError
-from fulgurite.result import FILE_NAME, Result, Status, read_result
+from fulgurite.log import LOG_NAME
+from fulgurite.result import FILE_NAME, Failure, Objective, Result, Status, read_result
 
 # Nothing is left to do for these; a failed job runs again.
 ENDED: tuple[Status, ...] = ("finished", "diverged", "pruned")
@@ -68,6 +70,24 @@ def record_in(folder: Path) -> Result | None:
         return read_result(folder)
     except RunFolderError:
         return None
+
+
+def abandon(folder: Path, overrides: Sequence[str], end: str) -> Result:
+    """Record that a job is left unfinished, in the place of its process, which has ended; the record.
+
+    Args:
+        folder: of the job.
+        overrides: what makes it.
+        end: how the process has ended, in words; empty when the user has interrupted it.
+    """
+    error = Failure("ProcessEnded", end, LOG_NAME) if end else Failure("KeyboardInterrupt", "", LOG_NAME)
+    result = record_in(folder) or Result("running", Objective("", "max"), overrides=list(overrides))
+    seconds = result.seconds
+    if result.status == "running" and (folder / FILE_NAME).exists():
+        # Written when it began.
+        seconds += max(0.0, time.time() - (folder / FILE_NAME).stat().st_mtime)
+    folder.mkdir(parents=True, exist_ok=True)
+    return replace(result, status="failed" if end else "interrupted", seconds=seconds, error=error).write(folder)
 
 
 def find(folder: Path) -> Found:

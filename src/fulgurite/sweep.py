@@ -206,13 +206,14 @@ class Sweep:
     Attributes:
         folder: the sweep folder, known once a job has started.
         num_failed: jobs that raised or diverged.
+        swept: keys with several values.
     """
 
     def __init__(self, swept: Sequence[str], num_jobs: int) -> None:
         """``num_jobs`` is 0 when nobody knows how many there will be."""
         self.folder: Path | None = None
         self.num_failed = 0
-        self._swept = swept
+        self.swept = swept
         self._num_jobs = num_jobs
 
     def __call__(self, cfg: "DictConfig", build: "Callable[[DictConfig], Run] | None" = None) -> float | None:
@@ -229,8 +230,8 @@ class Sweep:
         overrides = list(HydraConfig.get().overrides.task)
         folder = Path(cfg.folder)
         self.folder = folder.parent
-        title = f"[{HydraConfig.get().job.num + 1}{f'/{self._num_jobs}' if self._num_jobs else ''}]"
-        named = f"{title} {config.describe(overrides, only=self._swept, between=' ')}".rstrip()
+        title = self._title(HydraConfig.get().job.num)
+        named = f"{title} {config.describe(overrides, only=self.swept, between=' ')}".rstrip()
         if resume.has_ended(folder):
             return self._skip(named, resume.record_in(folder))
         try:
@@ -251,6 +252,28 @@ class Sweep:
             self.num_failed += 1
             print(f"{title} diverged: {result.error.message if result.error else ''}", file=sys.stderr, flush=True)
         return result.objective.value
+
+    def collect(
+        self, number: int, folder: Path, overrides: Sequence[str], end: str, before: Result | None = None
+    ) -> float | None:
+        """Take note of a job that another process was to run; its objective, ``None`` when it failed.
+
+        Args:
+            number: of the job, from 0.
+            folder: of the job.
+            overrides: what makes the job.
+            end: how that process has ended, for a job that it did not end.
+            before: what was recorded of the job before that process.
+        """
+        result = resume.record_in(folder)
+        if result is None or result == before or result.status not in (*resume.ENDED, "failed"):
+            result = resume.abandon(folder, overrides, end)
+            print(f"{self._title(number)} failed: {end}", file=sys.stderr, flush=True)
+        self.num_failed += result.status in ("failed", "diverged")
+        return None if result.status == "failed" else result.objective.value
+
+    def _title(self, number: int) -> str:
+        return f"[{number + 1}{f'/{self._num_jobs}' if self._num_jobs else ''}]"
 
     def _skip(self, named: str, result: Result | None) -> float | None:
         assert result is not None

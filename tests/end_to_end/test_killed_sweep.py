@@ -135,9 +135,9 @@ def test_a_fused_sweep_that_is_interrupted_says_how_to_go_on_and_does(tmp_path, 
 
 
 def count_builds(monkeypatch) -> list[object]:
-    from hydra_plugins.fulgurite_launcher import _core
+    from hydra_plugins.fulgurite_launcher import _programs
 
     built: list[object] = []
-    build = _core.build
-    monkeypatch.setattr(_core, "build", lambda *args, **options: built.append(args) or build(*args, **options))
+    build = _programs.build
+    monkeypatch.setattr(_programs, "build", lambda *args, **options: built.append(args) or build(*args, **options))
     return built

@@ -1,105 +1,136 @@
-"""From the overrides of a sweep's jobs to jobs that train together."""
+"""From the overrides of a sweep's jobs to shares of them: one for this process, or one for each driver.
+
+Imports no torch: where drivers do the work, each of them imports it, at the same time.
+"""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
+from omegaconf import DictConfig, open_dict
 
-from fulgurite.build import Run, build
 from fulgurite.compose import Composer
 from fulgurite.config import Engine
 from fulgurite.errors import ConfigError
-from fulgurite.fused.loop import FusedEpochLoop
-from fulgurite.fused.run import run_together
-from fulgurite.fused.together import Settings
-from fulgurite.groups import groups, structure_of
-from fulgurite.resume import has_ended
+from fulgurite.groups import shares
+from fulgurite.resume import abandon, has_ended, record_in
 from fulgurite.sweep import job_folder
+from hydra_plugins.fulgurite_launcher import _devices, _drivers
+from hydra_plugins.fulgurite_launcher._share import Share
 
 if TYPE_CHECKING:
     from hydra_plugins.fulgurite_launcher.fused import FusedLauncher
 
 
 def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-    """Compose all jobs, then run them group by group."""
+    """Compose all jobs, skip those that have ended, and run the others, group by group."""
     setup_globals()
     configure_log(launcher.config.hydra.hydra_logging, launcher.config.hydra.verbose)
     Path(str(launcher.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
     configs = _compose_all(launcher, job_overrides, initial_job_idx)
-    returns: dict[int, JobReturn] = {}
-    make = _Maker()
+    devices = _devices.of(list(configs.values()), launcher.drivers)
+    ended = [number for number, cfg in configs.items() if has_ended(job_folder(cfg))]
+    returns = {number: _skip(launcher, configs[number]) for number in ended}
+    work = _share_out(launcher, configs, set(ended), devices)
+    if len(work) > 1:
+        returns |= _run_drivers(work, devices)
+    elif work:
+        from hydra_plugins.fulgurite_launcher._programs import run_share
 
-    def start(own: int) -> None:
-        returns[own] = run_job(
-            hydra_context=launcher.hydra_context,
-            task_function=lambda cfg: launcher.task_function(_frozen(cfg), make),
-            config=configs[own],
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
-
-    settings = Settings(
-        tell=partial(print, flush=True),
-        halving=launcher.halving,
-        compile=launcher.compile,
-        probe=launcher.probe,
-    )
-    ended = {own for own, cfg in enumerate(configs) if has_ended(job_folder(cfg))}
-    for own in sorted(ended):
-        start(own)
-    # The groups are those of all jobs: a sweep that goes on has the programs that it had.
-    for every in groups(configs, launcher.max_members):
-        members = [own for own in every if own not in ended]
-        run_together({str(initial_job_idx + own + 1): partial(start, own) for own in members}, settings)
-    return [returns[own] for own in range(len(job_overrides))]
+        returns |= run_share(work[0])
+    return [returns[number] for number in configs]
 
 
 def _compose_all(
     launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-) -> list[DictConfig]:
+) -> dict[int, DictConfig]:
+    """Configs by the numbers of their jobs."""
     loader = launcher.hydra_context.config_loader
     compose = Composer(loader, partial(loader.load_sweep_config, launcher.config))
-    configs = []
+    configs = {}
     for number, overrides in enumerate(job_overrides, initial_job_idx):
         config = compose(overrides)
-        if config.engine != Engine.eager:
-            raise ConfigError(
-                f"engine={config.engine.value} is for jobs that train one by one; with launcher=fused leave it out and "
-                "use launcher.compile=true"
-            )
+        _check(config)
         with open_dict(config):
             config.hydra.job.id = number
             config.hydra.job.num = number
-        configs.append(config)
+        configs[number] = config
     return configs
 
 
-def _frozen(cfg: DictConfig) -> DictConfig:
-    """All interpolations resolved, because Hydra's own values change as jobs take turns; without lines of its own."""
-    # One that cannot be resolved is told when the job is built.
-    with suppress(OmegaConfBaseException):
-        OmegaConf.resolve(cfg)
-    if "progress" in cfg.callbacks:
-        cfg.callbacks.progress = None
-    return cfg
+def _check(config: DictConfig) -> None:
+    if config.engine != Engine.eager:
+        raise ConfigError(
+            f"engine={config.engine.value} is for jobs that train one by one; with launcher=fused leave it out and "
+            "use launcher.compile=true"
+        )
+    if config.hydra.job.chdir:
+        raise ConfigError(
+            "hydra.job.chdir must be false with launcher=fused, got true: its jobs share one working directory; "
+            "leave it out, or use launcher=basic"
+        )
 
 
-class _Maker:
-    """Builds the runs of a sweep: they share their data, and only the first of them tries its validation out."""
+def _skip(launcher: "FusedLauncher", config: DictConfig) -> JobReturn:
+    """Have it said of a job that it has ended before."""
+    return run_job(
+        hydra_context=launcher.hydra_context,
+        task_function=launcher.task_function,
+        config=config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
 
-    def __init__(self) -> None:
-        self._loaded: dict[str, Any] = {}
-        self._tried: set[str] = set()
 
-    def __call__(self, cfg: DictConfig) -> Run:
-        run = build(cfg, epoch_loop=FusedEpochLoop, loaded=self._loaded)
-        structure = structure_of(cfg)
-        if structure in self._tried:
-            run.trainer.num_sanity_val_steps = 0
-        self._tried.add(structure)
-        return run
+def _share_out(
+    launcher: "FusedLauncher", configs: dict[int, DictConfig], ended: set[int], devices: _devices.Devices
+) -> list[Share]:
+    """The shares that hold work."""
+    numbers = list(configs)
+    # The programs are those of all jobs: a sweep that goes on has the programs that it had.
+    cut = shares(list(configs.values()), launcher.max_members, devices.num_drivers)
+    parts = [[[numbers[own] for own in program if numbers[own] not in ended] for program in part] for part in cut]
+    busy = [[program for program in part if program] for part in parts]
+    busy = [part for part in busy if part]
+    return [
+        Share(
+            configs={number: configs[number] for program in part for number in program},
+            programs=part,
+            task=launcher.task_function,
+            callbacks=launcher.hydra_context.callbacks,
+            compile=launcher.compile,
+            probe=launcher.probe,
+            halving=launcher.halving,
+            sharers=devices.sharers(len(busy)),
+        )
+        for part in busy
+    ]
+
+
+def _run_drivers(work: Sequence[Share], devices: _devices.Devices) -> dict[int, JobReturn]:
+    """Run each share in a process of its own; what came of its jobs is read from their folders."""
+    returns: dict[int, JobReturn] = {}
+    # Also where nothing comes of them: it is said of the sweep how to go on.
+    task = work[0].task
+    task.folder = job_folder(next(iter(work[0].configs.values()))).parent
+
+    before = {number: record_in(job_folder(config)) for share in work for number, config in share.configs.items()}
+
+    def collect(own: int, end: str) -> None:
+        for number, config in sorted(work[own].configs.items()):
+            overrides = list(config.hydra.overrides.task)
+            value = task.collect(number, job_folder(config), overrides, end, before[number])
+            returns[number] = JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=value)
+
+    try:
+        _drivers.drive(work, [devices.environment(own, len(work)) for own in range(len(work))], collect)
+    except KeyboardInterrupt:
+        for config in (each for share in work for each in share.configs.values()):
+            record = record_in(job_folder(config))
+            if record is not None and record.status == "running":
+                # Its process did not come to say so.
+                abandon(job_folder(config), record.overrides, "")
+        raise
+    return returns

@@ -10,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from fulgurite.errors import check_bool, check_int
+from fulgurite.errors import ConfigError, check_bool, check_choice, check_int
 
 
 @dataclass
@@ -18,6 +18,8 @@ class FusedLauncherConfig:
     """``hydra/launcher=fused``; the values come from our own ``launcher`` group."""
 
     _target_: str = "hydra_plugins.fulgurite_launcher.fused.FusedLauncher"
+    drivers: Any = "${launcher.drivers}"
+    spread: Any = "${launcher.spread}"
     max_members: Any = "${launcher.max_members}"
     compile: Any = "${launcher.compile}"
     probe: Any = "${launcher.probe}"
@@ -31,6 +33,9 @@ class FusedLauncher(Launcher):
     """Trains the jobs of a sweep as one program, as far as they are alike.
 
     Args:
+        drivers: processes that share out the jobs, each on a GPU or on its share of the cores; ``auto`` for as many as
+            there are GPUs.
+        spread: what is shared out: ``members``, whole jobs.
         max_members: jobs in one program at most.
         compile: ``true``, ``false``, or ``auto``: where it pays.
         probe: time both ways first, and train alone what is not faster together.
@@ -40,7 +45,11 @@ class FusedLauncher(Launcher):
         ConfigError: for a value that is not allowed.
     """
 
-    def __init__(self, max_members: int, compile: bool | str, probe: bool, halving: int | None) -> None:
+    def __init__(
+        self, drivers: int | str, spread: str, max_members: int, compile: bool | str, probe: bool, halving: int | None
+    ) -> None:
+        self.drivers = None if drivers == "auto" else _check_drivers(drivers)
+        _check_spread(spread)
         self.max_members = check_int("launcher.max_members", max_members)
         self.compile = None if compile == "auto" else check_bool("launcher.compile", compile)
         self.probe = check_bool("launcher.probe", probe)
@@ -58,3 +67,19 @@ class FusedLauncher(Launcher):
         from hydra_plugins.fulgurite_launcher._core import launch
 
         return launch(self, job_overrides, initial_job_idx)
+
+
+def _check_drivers(value: Any) -> int:
+    try:
+        return check_int("launcher.drivers", value)
+    except ConfigError as error:
+        raise ConfigError(f"launcher.drivers must be an integer >= 1 or auto, got {value!r}") from error
+
+
+def _check_spread(value: Any) -> None:
+    if value == "data":
+        raise ConfigError(
+            "launcher.spread must be members, got 'data': a job's batch is not split over devices in a fused sweep; "
+            "launcher.drivers=2 shares out the jobs, and a job on several devices runs by itself, without -m"
+        )
+    check_choice("launcher.spread", value, ["members"])

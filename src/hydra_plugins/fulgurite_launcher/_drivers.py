@@ -1,0 +1,131 @@
+"""Drivers: fresh processes that each run a share of a sweep's jobs, while this one waits.
+
+None is forked: a copy of a process in which torch has threads may hang. A driver is given its share through its
+standard input, which stays open as long as this process lives: when it closes, the driver ends, however this process
+has ended. What comes of a job is in its folder alone.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+from omegaconf import OmegaConf
+
+from hydra_plugins.fulgurite_launcher import _driver
+from hydra_plugins.fulgurite_launcher._share import Share
+
+# -P: nothing in the current folder takes the place of a library.
+_COMMAND = [sys.executable, "-P", "-m", _driver.__name__]
+# Between two looks at the drivers.
+_POLL_S = 0.05
+# For drivers to interrupt their jobs in.
+_GRACE_S = 8.0
+
+Process = subprocess.Popen[bytes]
+
+
+def drive(work: Sequence[Share], environments: Sequence[Mapping[str, str]], ended: Callable[[int, str], None]) -> None:
+    """Run each share in a process of its own, to the end of the last.
+
+    Args:
+        work: what each process does.
+        environments: the environment of each.
+        ended: called when a process has ended, with its place in ``work`` and how, in words.
+
+    Raises:
+        KeyboardInterrupt: for Ctrl-C or a termination signal, after all of them have ended.
+    """
+    processes: list[Process] = []
+    with _terminated_like_interrupted():
+        try:
+            sys.stdout.flush()
+            for environment in environments:
+                processes.append(_start(environment))
+            for process, share in zip(processes, work, strict=True):
+                _hand_over(process, share)
+            for own in _as_they_end(processes):
+                ended(own, f"driver {own + 1} of {len(work)} {_end_of(processes[own])}")
+        finally:
+            _end(processes)
+
+
+def _start(environment: Mapping[str, str]) -> Process:
+    # A group of its own: Ctrl-C in a terminal is for this process, which tells the drivers: they hear of it once.
+    return subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, env=environment, process_group=0)
+
+
+def _hand_over(process: Process, share: Share) -> None:
+    assert process.stdin is not None
+    # The name that a sweep without one has in this process.
+    unnamed = OmegaConf.create({"name": "${sweep_name:null}"}).name
+    # One that has ended meanwhile is told when it is waited for.
+    with suppress(BrokenPipeError):
+        # Plain values first: with them it can import what the others need.
+        pickle.dump((sys.argv, sys.path, unnamed), process.stdin)
+        pickle.dump(share, process.stdin)
+        process.stdin.flush()
+
+
+def _as_they_end(processes: Sequence[Process]) -> Iterator[int]:
+    left = list(range(len(processes)))
+    while left:
+        for own in [own for own in left if processes[own].poll() is not None]:
+            left.remove(own)
+            yield own
+        time.sleep(_POLL_S if left else 0.0)
+
+
+def _end_of(process: Process) -> str:
+    code = process.returncode
+    if code == _driver.INTERRUPTED:
+        return "was interrupted"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+def _end(processes: Sequence[Process]) -> None:
+    """Interrupt those that have not ended; kill those that do not listen, at once when the user is impatient."""
+    try:
+        for process in processes:
+            # Windows has no such signal; there all processes at the terminal hear Ctrl-C.
+            if process.poll() is None and os.name == "posix":
+                process.send_signal(signal.SIGINT)
+        until = time.monotonic() + _GRACE_S
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            with suppress(BrokenPipeError):
+                process.stdin.close()  # type: ignore[union-attr]
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Take a termination signal for Ctrl-C while the context lasts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        # Some send it twice, and drivers that end need a while.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,70 @@
+"""From composed configs to jobs that train together, in this process. Imports torch, which takes seconds."""
+
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from hydra.core.utils import JobReturn, run_job
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fulgurite.build import Run, build
+from fulgurite.fused.loop import FusedEpochLoop
+from fulgurite.fused.run import run_together
+from fulgurite.fused.together import Settings
+from fulgurite.groups import structure_of
+from hydra_plugins.fulgurite_launcher._share import Share
+
+
+def run_share(share: Share) -> dict[int, JobReturn]:
+    """Run the jobs of ``share``, program by program; their results by number."""
+    returns: dict[int, JobReturn] = {}
+    make = _Maker()
+    # Running a job takes Hydra's callbacks alone.
+    context = HydraContext(config_loader=None, callbacks=share.callbacks)  # type: ignore[arg-type]
+
+    def start(number: int) -> None:
+        returns[number] = run_job(
+            hydra_context=context,
+            task_function=lambda cfg: share.task(_frozen(cfg), make),
+            config=share.configs[number],
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+
+    settings = Settings(
+        tell=partial(print, flush=True),
+        halving=share.halving,
+        compile=share.compile,
+        probe=share.probe,
+    )
+    for program in share.programs:
+        run_together({str(number + 1): partial(start, number) for number in program}, settings)
+    return returns
+
+
+def _frozen(cfg: DictConfig) -> DictConfig:
+    """All interpolations resolved, because Hydra's own values change as jobs take turns; without lines of its own."""
+    # One that cannot be resolved is told when the job is built.
+    with suppress(OmegaConfBaseException):
+        OmegaConf.resolve(cfg)
+    if "progress" in cfg.callbacks:
+        cfg.callbacks.progress = None
+    return cfg
+
+
+class _Maker:
+    """Builds the runs of a share: they share their data, and only the first of them tries its validation out."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+        self._tried: set[str] = set()
+
+    def __call__(self, cfg: DictConfig) -> Run:
+        run = build(cfg, epoch_loop=FusedEpochLoop, loaded=self._loaded)
+        structure = structure_of(cfg)
+        if structure in self._tried:
+            run.trainer.num_sanity_val_steps = 0
+        self._tried.add(structure)
+        return run
