@@ -96,7 +96,9 @@ def _products(member: Member) -> AbstractContextManager[None]:
 
 def _run_group(members: list[Member], settings: Settings) -> None:
     """Train members of one signature to their ends, as many at a time as fit into memory."""
-    solo_s = time_alone(members) if settings.probe and len(members) > 1 else math.inf
+    # To be compared at their rungs, members train together whatever it costs.
+    probe = settings.probe and not settings.halving and len(members) > 1
+    solo_s = time_alone(members) if probe else math.inf
     members = waiting(members)
     if not members:
         return

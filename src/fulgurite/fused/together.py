@@ -28,12 +28,14 @@ class Settings:
         halving: after 1, ``halving``, ``halving``^2 ... epochs only the best 1/``halving`` of a group go on.
         compile: compile the program of a group: ``True``, ``False``, or ``None`` where it pays.
         probe: time both ways first, and train alone what is not faster together.
+        rungs: epochs after which these jobs were pruned already, before they were interrupted.
     """
 
     tell: Callable[[str], None]
     halving: int | None = None
     compile: bool | None = None
     probe: bool = True
+    rungs: frozenset[int] = frozenset()
 
 
 def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
@@ -42,15 +44,21 @@ def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
         release(members)
         return True
     try:
+        if settings.halving:
+            members = _catch_up(members)
+            if not members:
+                return True
         group = Group([member.request for member in members])
     except UnfusableError as error:
-        settings.tell(f"{named(members)} train alone: {error}")
+        unpruned = ", none of them pruned" if settings.halving else ""
+        settings.tell(f"{named(members)} train alone{unpruned}: {error}")
         release(members)
         return True
     except Exception as error:
         if is_out_of_memory(error):
             return False
         raise
+    rung = _prune_at(1, group, members, settings)
     _advance(group, members, _PROBED_STEPS)
     fused_s = group.step_s
     if fused_s > len(members) * solo_s:
@@ -59,17 +67,27 @@ def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
         return True
     settings.tell(f"{named(members)} train as one: a step takes {_compared(solo_s, fused_s, len(members))}")
     _compile_if_it_pays(group, fused_s, settings)
-    _train_on(group, members, settings)
+    _train_on(group, members, settings, rung)
     return True
 
 
-def _train_on(group: Group, members: list[Member], settings: Settings) -> None:
+def _catch_up(members: list[Member]) -> list[Member]:
+    """Bring members that were interrupted in different epochs to the same one; those that have not ended by then."""
+    while True:
+        members = waiting(members)
+        epochs = {member: member.request.trainer.current_epoch for member in members}
+        behind = [member for member in members if epochs[member] < max(epochs.values())]
+        if not behind:
+            return members
+        group = Group([member.request for member in behind])
+        while all(member.request and member.request.trainer.current_epoch == epochs[member] for member in behind):
+            _advance(group, behind)
+
+
+def _train_on(group: Group, members: list[Member], settings: Settings, rung: int) -> None:
     """Go on with a program to the ends of its members."""
-    rung = 1
     while group.waiting:
-        if settings.halving and _are_at(rung, group):
-            _prune(group, members, settings)
-            rung *= settings.halving
+        rung = _prune_at(rung, group, members, settings)
         if group.waiting and 2 * len(group.waiting) <= len(members):
             members = waiting(members)
             if len(members) == 1:
@@ -101,6 +119,18 @@ def _advance(group: Group, members: list[Member], at_most: int | None = None) ->
     for own, results in group.run(number if at_most is None else min(number, at_most)).items():
         members[own].resume(results)
         group.ended[own] = members[own].request is None
+
+
+def _prune_at(rung: int, group: Group, members: list[Member], settings: Settings) -> int:
+    """Prune members that have come to a rung; the next one."""
+    if not settings.halving:
+        return rung
+    while rung in settings.rungs or rung < group.loops[group.waiting[0]].trainer.current_epoch:
+        rung *= settings.halving
+    if _are_at(rung, group):
+        _prune(group, members, settings)
+        rung *= settings.halving
+    return rung
 
 
 def _are_at(epoch: int, group: Group) -> bool:

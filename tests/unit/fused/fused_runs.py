@@ -68,7 +68,7 @@ def train_together(configs: Sequence[DictConfig], probe: bool = False, **setting
 
     def job(number: int) -> None:
         folder = Path(configs[number].folder)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with log_to(folder):
             runs[number] = build(configs[number], epoch_loop=FusedEpochLoop, loaded=loaded)
             try:

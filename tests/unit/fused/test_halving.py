@@ -53,3 +53,39 @@ def test_a_pruned_run_has_its_best_and_last_checkpoint_and_was_not_tested(compos
     assert {path.name for path in (tmp_path / "0" / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert not any(name.startswith("test/") for name in pruned.metrics)
     assert "test/acc" in kept.metrics
+
+
+def interrupted(compose_config, folder, epochs):
+    """Configs of jobs that go on after so many epochs each; those of different rates, all to four epochs."""
+    configs = []
+    for number, done in enumerate(epochs):
+        rate = f"optimizer.lr={RATES[number]}"
+        own = folder / str(number)
+        train_alone(compose_config(*CASE, rate, f"trainer.max_epochs={done}", folder=own))
+        checkpoint = f"checkpoint={own / 'checkpoints' / 'last.ckpt'}"
+        configs.append(compose_config(*CASE, rate, checkpoint, folder=own))
+    return configs
+
+
+def test_jobs_that_go_on_at_a_rung_are_pruned_there(compose_config, tmp_path):
+    together = train_together(interrupted(compose_config, tmp_path, (1, 1, 1, 1)), halving=2)
+    assert [outcome.epochs for outcome in together.outcomes] == [1, 1, 2, 4]
+
+
+def test_a_rung_at_which_jobs_were_pruned_before_prunes_no_more_of_them(compose_config, tmp_path):
+    together = train_together(interrupted(compose_config, tmp_path, (1, 1, 1, 1)), halving=2, rungs=frozenset({1}))
+    assert sorted(outcome.epochs for outcome in together.outcomes) == [2, 2, 4, 4]
+
+
+def test_jobs_interrupted_in_different_epochs_meet_before_the_next_rung(compose_config, tmp_path):
+    together = train_together(interrupted(compose_config, tmp_path, (1, 3, 2)), halving=3)
+    assert not together.errors
+    assert sorted(outcome.epochs for outcome in together.outcomes) == [3, 3, 4]
+
+
+def test_an_epoch_shorter_than_the_probe_is_a_rung_too(compose_config, tmp_path):
+    configs = [composed(compose_config, tmp_path, number) for number in (0, 1, 3)]
+    for cfg in configs:
+        cfg.trainer.limit_train_batches = 4
+    together = train_together(configs, halving=3, probe=True)
+    assert [outcome.epochs for outcome in together.outcomes] == [1, 1, 4]
