@@ -1,7 +1,7 @@
 """The errors a user can cause, and the checks that raise them. Imports nothing of ours and no torch.
 
 Each message says what is wrong, the value, what is allowed and what to do. A check is given the bare parameter name
-(``dropout``); ``build.py`` puts the config group in front (``model.dropout``).
+(``dropout``); ``instantiation.py`` puts the config group in front (``model.dropout``).
 """
 
 import difflib
