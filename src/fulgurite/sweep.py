@@ -88,7 +88,7 @@ def prepare(overrides: Sequence[str]) -> Plan:
         parser = OverridesParser.create(config_loader=loader)
         compose_job = Composer(loader, load)
         jobs = BasicSweeper.split_arguments(parser.parse_overrides(list(overrides)), None)[0]
-        _refuse_mistakes(jobs, compose_job)
+        _refuse_mistakes(jobs, compose_job.peek)
         if folders and folders[0].is_dir():
             planned = [sweep_folder.Planned(job, compose_job(job)) for job in jobs]
             sweep_folder.refuse_another(folders[0], swept_keys(overrides), planned)

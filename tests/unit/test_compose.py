@@ -106,6 +106,15 @@ def test_jobs_of_a_sweep_are_what_hydra_composes(loader, by_hydra, case):
         assert plain(compose(overrides)) == plain(by_hydra(list(overrides)))
 
 
+@pytest.mark.parametrize("case", PAIRS)
+def test_a_look_at_a_job_shows_the_same_and_leaves_nothing_behind(loader, by_hydra, case):
+    compose = Composer(loader, by_hydra)
+    for overrides in [*PAIRS[case], *PAIRS[case]]:
+        expected = plain(by_hydra(list(overrides)))
+        assert plain(compose.peek(overrides)) == expected
+        assert plain(compose(overrides)) == expected
+
+
 def test_jobs_that_differ_in_values_are_composed_once(loader, by_hydra):
     composed = []
 
