@@ -212,3 +212,28 @@ def test_a_job_that_its_process_has_ended_is_left_as_it_was_recorded(tmp_path, c
     assert value == (None if status == "failed" else 0.5)
     assert (sweep.num_failed, capsys.readouterr().err) == (num_failed, "")
     assert read_result(tmp_path / "job") == result
+
+
+def test_drivers_that_share_memory_take_their_part_of_what_fits(monkeypatch):
+    from fulgurite.fused import run
+
+    taken = []
+    monkeypatch.setattr(run, "num_that_fit", lambda loop: 9)
+    monkeypatch.setattr(run, "_run_parts", lambda parts, solo_s, settings: taken.append([len(part) for part in parts]))
+    members = [SimpleNamespace(name=str(own), request=object()) for own in range(10)]
+    for sharers in (1, 2, 20):
+        run._run_group(members, run.Settings(tell=lambda line: None, probe=False, sharers=sharers))  # type: ignore[arg-type]
+    assert taken == [[5, 5], [3, 3, 4], [1] * 10]
+
+
+def test_a_program_that_goes_on_knows_where_it_was_pruned():
+    from hydra_plugins.fulgurite_launcher._core import _left
+
+    ended = {
+        3: Result("pruned", Objective("val/acc", "max"), epochs=1),
+        5: Result("pruned", Objective("val/acc", "max"), epochs=3),
+        6: Result("finished", Objective("val/acc", "max"), epochs=9),
+        8: Result("pruned", Objective("val/acc", "max"), epochs=27),
+    }
+    left = _left([2, 3, 4, 5, 6], ended)
+    assert (left.jobs, left.rungs) == ([2, 4], {1, 3})

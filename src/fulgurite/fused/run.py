@@ -104,7 +104,7 @@ def _run_group(members: list[Member], settings: Settings) -> None:
         return
     if len(members) == 1:
         settings.tell(f"{members[0].name} trains alone: no other job is like it")
-    fit = num_that_fit(members[0].request)
+    fit = max(1, num_that_fit(members[0].request) // settings.sharers)
     if fit < len(members):
         settings.tell(f"{named(members)} are more than fit into memory; {fit} are taken at a time")
     _run_parts(_cut(members, fit), solo_s, settings)

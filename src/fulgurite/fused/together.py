@@ -29,6 +29,7 @@ class Settings:
         compile: compile the program of a group: ``True``, ``False``, or ``None`` where it pays.
         probe: time both ways first, and train alone what is not faster together.
         rungs: epochs after which these jobs were pruned already, before they were interrupted.
+        sharers: processes that use the same device's memory in the same way, this one included.
     """
 
     tell: Callable[[str], None]
@@ -36,6 +37,7 @@ class Settings:
     compile: bool | None = None
     probe: bool = True
     rungs: frozenset[int] = frozenset()
+    sharers: int = 1
 
 
 def train(members: list[Member], solo_s: float, settings: Settings) -> bool:

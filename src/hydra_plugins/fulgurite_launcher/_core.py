@@ -15,10 +15,11 @@ from fulgurite.compose import Composer
 from fulgurite.config import Engine
 from fulgurite.errors import ConfigError
 from fulgurite.groups import shares
-from fulgurite.resume import abandon, has_ended, record_in
+from fulgurite.result import Result
+from fulgurite.resume import ENDED, abandon, record_in
 from fulgurite.sweep import job_folder
 from hydra_plugins.fulgurite_launcher import _devices, _drivers
-from hydra_plugins.fulgurite_launcher._share import Share
+from hydra_plugins.fulgurite_launcher._share import Program, Share
 
 if TYPE_CHECKING:
     from hydra_plugins.fulgurite_launcher.fused import FusedLauncher
@@ -31,11 +32,12 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
     Path(str(launcher.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
     configs = _compose_all(launcher, job_overrides, initial_job_idx)
     devices = _devices.of(list(configs.values()), launcher.drivers)
-    ended = [number for number, cfg in configs.items() if has_ended(job_folder(cfg))]
+    records = {number: record_in(job_folder(cfg)) for number, cfg in configs.items()}
+    ended = {number: record for number, record in records.items() if record is not None and record.status in ENDED}
     returns = {number: _skip(launcher, configs[number]) for number in ended}
-    work = _share_out(launcher, configs, set(ended), devices)
+    work = _share_out(launcher, configs, ended, devices)
     if len(work) > 1:
-        returns |= _run_drivers(work, devices)
+        returns |= _run_drivers(work, devices, records)
     elif work:
         from hydra_plugins.fulgurite_launcher._programs import run_share
 
@@ -85,18 +87,17 @@ def _skip(launcher: "FusedLauncher", config: DictConfig) -> JobReturn:
 
 
 def _share_out(
-    launcher: "FusedLauncher", configs: dict[int, DictConfig], ended: set[int], devices: _devices.Devices
+    launcher: "FusedLauncher", configs: dict[int, DictConfig], ended: dict[int, Result], devices: _devices.Devices
 ) -> list[Share]:
     """The shares that hold work."""
     numbers = list(configs)
     # The programs are those of all jobs: a sweep that goes on has the programs that it had.
     cut = shares(list(configs.values()), launcher.max_members, devices.num_drivers)
-    parts = [[[numbers[own] for own in program if numbers[own] not in ended] for program in part] for part in cut]
-    busy = [[program for program in part if program] for part in parts]
-    busy = [part for part in busy if part]
+    parts = [[_left([numbers[own] for own in program], ended) for program in part] for part in cut]
+    busy = [part for part in ([each for each in part if each.jobs] for part in parts) if part]
     return [
         Share(
-            configs={number: configs[number] for program in part for number in program},
+            configs={number: configs[number] for program in part for number in program.jobs},
             programs=part,
             task=launcher.task_function,
             callbacks=launcher.hydra_context.callbacks,
@@ -109,14 +110,29 @@ def _share_out(
     ]
 
 
-def _run_drivers(work: Sequence[Share], devices: _devices.Devices) -> dict[int, JobReturn]:
-    """Run each share in a process of its own; what came of its jobs is read from their folders."""
+def _left(numbers: Sequence[int], ended: dict[int, Result]) -> Program:
+    """What is left of a program."""
+    before = [ended[number] for number in numbers if number in ended]
+    return Program(
+        jobs=[number for number in numbers if number not in ended],
+        rungs=frozenset(record.epochs for record in before if record.status == "pruned"),
+    )
+
+
+def _run_drivers(
+    work: Sequence[Share], devices: _devices.Devices, before: dict[int, Result | None]
+) -> dict[int, JobReturn]:
+    """Run each share in a process of its own; what came of its jobs is read from their folders.
+
+    Args:
+        work: what each of them does.
+        devices: what they share.
+        before: the records of all jobs until now.
+    """
     returns: dict[int, JobReturn] = {}
     # Also where nothing comes of them: it is said of the sweep how to go on.
     task = work[0].task
     task.folder = job_folder(next(iter(work[0].configs.values()))).parent
-
-    before = {number: record_in(job_folder(config)) for share in work for number, config in share.configs.items()}
 
     def collect(own: int, end: str) -> None:
         for number, config in sorted(work[own].configs.items()):

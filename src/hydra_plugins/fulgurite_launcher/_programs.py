@@ -1,6 +1,7 @@
 """From composed configs to jobs that train together, in this process. Imports torch, which takes seconds."""
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -38,9 +39,11 @@ def run_share(share: Share) -> dict[int, JobReturn]:
         halving=share.halving,
         compile=share.compile,
         probe=share.probe,
+        sharers=share.sharers,
     )
     for program in share.programs:
-        run_together({str(number + 1): partial(start, number) for number in program}, settings)
+        jobs = {str(number + 1): partial(start, number) for number in program.jobs}
+        run_together(jobs, replace(settings, rungs=program.rungs))
     return returns
 
 

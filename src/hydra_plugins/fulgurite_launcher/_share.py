@@ -10,12 +10,25 @@ from fulgurite.sweep import Sweep
 
 
 @dataclass(frozen=True)
+class Program:
+    """Jobs that may train as one.
+
+    Attributes:
+        jobs: their numbers in the sweep, from 0, without those that have ended before.
+        rungs: epochs after which others of them were pruned before.
+    """
+
+    jobs: Sequence[int]
+    rungs: frozenset[int]
+
+
+@dataclass(frozen=True)
 class Share:
     """Jobs that one process runs.
 
     Attributes:
         configs: composed, by their number in the sweep, from 0.
-        programs: numbers of jobs that may train as one.
+        programs: these jobs, by who trains with whom.
         task: the task function of the sweep.
         callbacks: Hydra's, who hear of each job.
         compile: see ``FusedLauncher``; ``None`` where it pays.
@@ -25,7 +38,7 @@ class Share:
     """
 
     configs: Mapping[int, DictConfig]
-    programs: Sequence[Sequence[int]]
+    programs: Sequence[Program]
     task: Sweep
     callbacks: Any
     compile: bool | None
