@@ -116,5 +116,5 @@ def build_model(cfg: DictConfig) -> pl.LightningModule:
 
 def _what_is_loaded(cfg: DictConfig) -> str:
     """Equal for configs whose data sets hold the same samples, however they are batched."""
-    plain = resolve(cfg)["data"]
+    plain = resolve(cfg.data)
     return repr({key: value for key, value in plain.items() if key not in InMemoryData.after_loading})
