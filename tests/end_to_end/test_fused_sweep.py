@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from fulgurite import cli
 from fulgurite.fused.group import Group
+from fulgurite.fused.member import Member
 from fulgurite.result import read_result
 
 TINY = [
@@ -164,15 +165,42 @@ def test_one_run_with_the_fused_launcher_is_an_ordinary_run(tmp_path):
     assert read_result(folder).status == "finished"
 
 
-def test_ctrl_c_in_a_fused_sweep_is_one_line_and_recorded_for_each_member(capsys, monkeypatch):
-    run = Group.run
+@pytest.fixture
+def pressed(monkeypatch):
+    """Sends signals in the second epoch of a fused sweep, and in each end of a member after that."""
+    run, end = Group.run, Member.end
 
-    def run_and_press(group, number):
-        if group.loops[0].trainer.current_epoch == 1:
-            os.kill(os.getpid(), signal.SIGINT)
-        return run(group, number)
+    def press(number: int) -> None:
+        def run_and_press(group, steps):
+            if group.loops[0].trainer.current_epoch == 1:
+                os.kill(os.getpid(), number)
+            return run(group, steps)
 
-    monkeypatch.setattr(Group, "run", run_and_press)
-    code, folder = swept("fused", "seed=1,2", "launcher.probe=false")
-    assert (code, capsys.readouterr().err.partition(";")[0]) == (130, "interrupted")
+        def end_and_press(member, error):
+            os.kill(os.getpid(), number)
+            end(member, error)
+
+        monkeypatch.setattr(Group, "run", run_and_press)
+        monkeypatch.setattr(Member, "end", end_and_press)
+
+    return press
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_in_a_fused_sweep_are_one_line_and_recorded_for_each_member(capsys, pressed, number):
+    pressed(number)
+    code, folder = swept("fused", "seed=1,2,3", "launcher.probe=false")
+    assert code == 130
+    assert [line.partition(";")[0] for line in capsys.readouterr().err.splitlines()] == ["interrupted"]
+    assert [read_result(job).status for job in jobs_of(folder)] == ["interrupted"] * 3
+
+
+def test_sigterm_ends_a_fused_sweep_that_a_script_has_put_into_the_background(pressed, monkeypatch):
+    pressed(signal.SIGTERM)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        code, folder = swept("fused", "seed=1,2", "launcher.probe=false")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 130
     assert [read_result(job).status for job in jobs_of(folder)] == ["interrupted"] * 2

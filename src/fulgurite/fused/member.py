@@ -95,16 +95,20 @@ class Member(threading.Thread):
 
     @contextmanager
     def _ctrl_c_noted(self) -> Iterator[None]:
-        """Note Ctrl-C instead of raising it, wherever it falls: two threads must never run at once."""
-        before = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is not threading.main_thread() or not callable(before):
+        """Note Ctrl-C and SIGTERM instead of raising them, wherever they fall: two threads must never run at once."""
+        if threading.current_thread() is not threading.main_thread():
             yield
             return
-        signal.signal(signal.SIGINT, self._note_ctrl_c)
+        found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        # One that is ignored, or left to the system, stays so.
+        handled = {number: handler for number, handler in found.items() if callable(handler)}
+        for number in handled:
+            signal.signal(number, self._note_ctrl_c)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in handled.items():
+                signal.signal(number, handler)
 
     def _note_ctrl_c(self, *_: Any) -> None:
         self.is_interrupted = True

@@ -44,9 +44,10 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
                 with _products(together[0]):
                     _run_group(together, settings)
     except BaseException as error:
-        for member in members:
-            # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
-            member.end(SIGTERMException() if isinstance(error, KeyboardInterrupt) else RuntimeError(str(error)))
+        with _signals_ignored():
+            for member in members:
+                # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
+                member.end(SIGTERMException() if isinstance(error, KeyboardInterrupt) else RuntimeError(str(error)))
         raise
     finally:
         gc.unfreeze()
@@ -61,11 +62,26 @@ def _terminated_like_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # Not by way of SIGINT, which is ignored in a process that a script has put into the background.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _signals_ignored() -> Iterator[None]:
+    """Go on to the end of the context whatever the user presses again: it is a matter of seconds."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _alike(members: Sequence[Member], settings: Settings) -> list[list[Member]]:
