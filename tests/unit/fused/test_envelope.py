@@ -22,8 +22,8 @@ from fulgurite.data.mnist import MNIST
 from fulgurite.fit import fit
 from fulgurite.log import log_to
 
-# In 14 repetitions with five other seeds each, this ratio was at most 1.7. Something wrong, such as another dropout mask,
-# gives thousands.
+# In 14 repetitions with five other seeds each, this ratio was at most 1.7. Something wrong, such as another dropout
+# mask, gives thousands.
 MOST = 3.0
 SEEDS = range(1, 6)
 MODELS = {
