@@ -84,7 +84,6 @@ class BatchLoader:
         self._resume_at = 0
         self._drawn: tuple[Tensor | None, ...] = ()
         self._drawn_for: tuple[int, int] | None = None
-        self._generator = torch.Generator(device=x.device)
         self._check_batches()
 
     def _check_batches(self) -> None:
@@ -176,9 +175,11 @@ class BatchLoader:
         return x if self.augment is None else self.augment(x, self.draws(number, global_size))
 
     def draws(self, number: int, global_size: int) -> Draws:
-        """The random numbers for batch ``number`` of the epoch; good until they are asked for again."""
-        self._generator.manual_seed(derive_seed(self.seed, Stream.AUGMENTATION, self.epoch, number))
-        return Draws(self._generator, global_size, self.rank, self.world_size)
+        """The random numbers for batch ``number`` of the epoch."""
+        # A new generator each time: two draws of one loader may be read in turn.
+        generator = torch.Generator(self.x.device)
+        generator.manual_seed(derive_seed(self.seed, Stream.AUGMENTATION, self.epoch, number))
+        return Draws(generator, global_size, self.rank, self.world_size)
 
     def next_rows(self, number: int) -> list[Tensor | None]:
         """Rows of the next global batches of the epoch, which are not consumed by this; ``None`` for all rows."""

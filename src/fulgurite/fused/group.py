@@ -80,7 +80,7 @@ class Group:
                 started = time.perf_counter()
                 batch = self._precision.convert_input(batches[step])
                 program = self._program(batch, batches.shared)
-                out = program(batch, self._masks(program.dropouts, stand_in, step))
+                out = program(batch, self._masks(program.dropouts, step))
                 added = self._gradients.add(out.gradients, added)
                 if is_update[step]:
                     self._optimizer.step(self._gradients.clipped(added), [rates[own][step] for own in stand_in])
@@ -133,15 +133,16 @@ class Group:
                 self._programs[key].compile()
         return self._programs[key]
 
-    def _masks(self, dropouts: Sequence[Dropout], stand_in: Sequence[int], step: int) -> list[Tensor]:
+    def _masks(self, dropouts: Sequence[Dropout], step: int) -> list[Tensor]:
         """What the members' solo runs would multiply with in the step after ``step`` others, K x S for each dropout."""
         masks = [torch.ones(len(self.loops), *each.shape, dtype=each.dtype, device=self._device) for each in dropouts]
-        for row, own in enumerate(stand_in if dropouts else ()):
+        # Not for members that have ended: to draw for them would move another's generator on.
+        for own in self.waiting if dropouts else ():
             loop = self.loops[own]
             loop.seed_step(step)
             for mask, dropout in zip(masks, dropouts, strict=True):
                 if (p := dropout.probabilities[own]) > 0:
-                    mask[row].bernoulli_(1 - p, generator=loop.generator).div_(1 - p)
+                    mask[own].bernoulli_(1 - p, generator=loop.generator).div_(1 - p)
         return masks
 
 

@@ -61,6 +61,23 @@ def test_a_users_own_module_equals_its_solo_runs(compose_config, tmp_path, with_
             assert all(math.isclose(float(a), float(b), rel_tol=1e-6) for a, b in zip(row, other, strict=True) if a)
 
 
+class StopsWhenSmoothed(PlainNet):
+    def on_train_epoch_end(self):
+        self.trainer.should_stop = self.hparams.smoothing > 0
+
+
+def test_a_users_own_module_drops_what_it_drops_alone_when_another_has_ended(compose_config, tmp_path, with_models):
+    # The third is the one that is smoothed; it goes first.
+    with_models(lambda number: StopsWhenSmoothed(**MEMBERS[number - 1]))
+    case = ("trainer.precision=64-true", "trainer.max_epochs=2")
+    together = train_together([composed(compose_config, tmp_path / "fused", n, *case) for n in range(3)])
+    assert "train as one" in together.lines[0], together.lines
+    assert [outcome.epochs for outcome in together.outcomes] == [1, 2, 2]
+    for number in (1, 2):
+        solo, _ = train_alone(composed(compose_config, tmp_path / "solo", number, *case))
+        assert difference(together.runs[number], solo) < 1e-10
+
+
 class Reads(PlainNet):
     """A step that cannot be traced once and for all."""
 

@@ -169,6 +169,14 @@ def test_members_that_stop_early_leave_and_the_rest_ends_as_alone(jobs):
     assert [outcome.epochs for outcome in together.outcomes] == [1, 4, 3, 4, 2]
 
 
+def test_the_rest_is_augmented_as_alone_when_a_member_has_ended(jobs):
+    members = [("seed=1", *callback("StopsAfter", epochs=1)), ("seed=2",), ("seed=3",)]
+    configs = jobs("fused", *members, case=("trainer.max_epochs=2", "augmentation=affine"))
+    together = train_together(configs)
+    assert [outcome.epochs for outcome in together.outcomes] == [1, 2, 2]
+    assert_as_alone(together, configs, (1, 2))
+
+
 def test_early_stopping_stops_a_member_when_it_would_alone(jobs):
     members = [("seed=1", "optimizer.lr=1e-12"), ("seed=2",), ("seed=3",)]
     case = ("callbacks=early_stopping", "callbacks.early_stopping.min_delta=0.001")
