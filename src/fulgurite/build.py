@@ -115,6 +115,7 @@ def build_model(cfg: DictConfig) -> pl.LightningModule:
 
 
 def _what_is_loaded(cfg: DictConfig) -> str:
-    """Equal for configs whose data sets hold the same samples, however they are batched."""
-    plain = resolve(cfg.data)
-    return repr({key: value for key, value in plain.items() if key not in InMemoryData.after_loading})
+    """Equal for configs whose data sets hold the same samples on the same device, however they are batched."""
+    place = (cfg.trainer.get("accelerator"), str(cfg.trainer.get("devices")))
+    plain = resolve(cfg.data).items()
+    return repr((place, {key: value for key, value in plain if key not in InMemoryData.after_loading}))

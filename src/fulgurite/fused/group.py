@@ -1,7 +1,5 @@
 """Members whose steps are one program: their stacked tensors, their batches, their optimiser."""
 
-import statistics
-import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +9,7 @@ from torch import Tensor
 
 from fulgurite.data.batches import BatchLoader
 from fulgurite.data.draws import JointDraws
+from fulgurite.fused.device import Clock, draw_mask
 from fulgurite.fused.gradients import Gradients
 from fulgurite.fused.loop import FusedEpochLoop, Results
 from fulgurite.fused.optimizers import stack_optimizers
@@ -62,7 +61,6 @@ class Group:
 
     def run(self, number: int) -> dict[int, Results]:
         """Make the next steps of all members that have not ended; their results by the number of the member."""
-        times = []
         first = self.waiting[0]
         # Rows of members that have ended go on with another's batches and rates; nobody looks at them.
         stand_in = [first if ended else own for own, ended in enumerate(self.ended)]
@@ -76,8 +74,8 @@ class Group:
         is_update = self.loops[first].updates(number)
         added = self._gradients.held(self.waiting)
         with fast_products(self._device), large_blocks_kept():
+            clock = Clock(self._device)
             for step in range(number):
-                started = time.perf_counter()
                 batch = self._precision.convert_input(batches[step])
                 program = self._program(batch, batches.shared)
                 out = program(batch, self._masks(program.dropouts, step))
@@ -87,8 +85,8 @@ class Group:
                     added = None
                 steps.append(out._replace(gradients=[]))
                 targets.append(batch[1])
-                times.append(time.perf_counter() - started)
-        self.step_s = statistics.median(times)
+                clock.mark()
+        self.step_s = clock.median_s()
         if added is not None:
             self._gradients.hand_out(added, self.waiting)
         for own in self.waiting:
@@ -142,7 +140,7 @@ class Group:
             loop.seed_step(step)
             for mask, dropout in zip(masks, dropouts, strict=True):
                 if (p := dropout.probabilities[own]) > 0:
-                    mask[own].bernoulli_(1 - p, generator=loop.generator).div_(1 - p)
+                    draw_mask(mask[own], p, loop.generator)
         return masks
 
 

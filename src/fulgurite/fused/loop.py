@@ -1,7 +1,6 @@
 """The epoch loop of a member: it asks for many steps at once, and accounts for them as if it had made each."""
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from functools import partial
@@ -14,6 +13,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from fulgurite.data.batches import BatchLoader
+from fulgurite.fused.device import Clock, global_state, set_global_state
 from fulgurite.fused.member import Member, current_member
 from fulgurite.fused.memory import Kept
 from fulgurite.fused.records import Call, Replay
@@ -67,13 +67,10 @@ class FusedEpochLoop(FastEpochLoop):
     kept_bytes: int | None = None
     _replay: Replay | None = None
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.generator = torch.Generator()
-
     def on_run_start(self, data_fetcher: Any) -> None:
         """Look up what does not change within an epoch."""
         super().on_run_start(data_fetcher)
+        self.generator = torch.Generator(self.trainer.strategy.root_device)
         self._member: Member | None = current_member()
         self._has_passed = False
         self._special = why_special(self.trainer)
@@ -184,10 +181,11 @@ class FusedEpochLoop(FastEpochLoop):
                 raise SIGTERMException
             super().advance(data_fetcher)
             return
-        self.generator.set_state(torch.default_generator.get_state())
+        device = self.generator.device
+        self.generator.set_state(global_state(device))
         answer = self._ask()
         if isinstance(answer, Results):
-            torch.default_generator.set_state(self.generator.get_state())
+            set_global_state(device, self.generator.get_state())
             self._account(data_fetcher, answer)
             return
         self._alone = answer is Answer.ALONE
@@ -196,14 +194,15 @@ class FusedEpochLoop(FastEpochLoop):
             iter(data_fetcher)
             data_fetcher.fetched = self.batch_progress.current.ready
             self._has_passed = False
-        started = time.perf_counter()
+        clock = Clock(device)
         if self.kept_bytes is None:
             with Kept(self.model) as kept:
                 super().advance(data_fetcher)
             self.kept_bytes = kept.num_bytes
         else:
             super().advance(data_fetcher)
-        self.step_s = time.perf_counter() - started
+        clock.mark()
+        self.step_s = clock.median_s()
 
     def _ask(self) -> Any:
         """An ``Answer``, or ``Results``."""

@@ -132,9 +132,10 @@ def current_member() -> Member | None:
 
 @dataclass
 class _Generators:
-    """States of the global generators of torch, numpy and Python."""
+    """States of the global generators of torch, numpy and Python; ``cuda`` is ``None`` before CUDA is used."""
 
     torch: torch.Tensor
+    cuda: Any
     numpy: Any
     python: tuple[Any, ...]
 
@@ -149,10 +150,13 @@ def _fresh_generators() -> _Generators:
 
 
 def _get_generators() -> _Generators:
-    return _Generators(torch.default_generator.get_state(), mtrand.get_bit_generator(), random.getstate())
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
+    return _Generators(torch.default_generator.get_state(), cuda, mtrand.get_bit_generator(), random.getstate())
 
 
 def _set_generators(generators: _Generators) -> None:
     torch.default_generator.set_state(generators.torch)
+    if generators.cuda is not None:
+        torch.cuda.set_rng_state(generators.cuda)
     mtrand.set_bit_generator(generators.numpy)
     random.setstate(generators.python)

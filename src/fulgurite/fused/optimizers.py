@@ -100,7 +100,7 @@ class Adam(_Counting):
         """See the base class."""
         lr, (beta1, beta2), weight_decay, eps = rates
         assert self.counts is not None
-        count = self.counts[0].double().to(lr.device)
+        count = self.counts[0].to(lr.device, lr.dtype)
         size1 = lr / (1 - beta1**count)
         root2 = (1 - beta2**count).sqrt()
         for number, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):

@@ -31,8 +31,11 @@ def run_recurrent(
     """One member's layers, as ``torch._VF.lstm`` and its sisters compute them; only ever run under ``vmap``.
 
     Raises:
-        NotImplementedError: for packed sequences and LSTM projections.
+        NotImplementedError: for packed sequences and LSTM projections, and for dropout between layers on CUDA.
     """
+    drops = training and num_layers > 1 and (torch.is_tensor(dropout) or dropout > 0)
+    if drops and x.is_cuda:
+        raise NotImplementedError("cuDNN's dropout between layers draws numbers that have no fused form")
     num_directions = 2 if bidirectional else 1
     per_layer = 4 if has_biases else 2
     if len(weights) != num_layers * num_directions * per_layer:
@@ -53,7 +56,7 @@ def run_recurrent(
             last_c.append(c_last)
             outputs.append(states.flip(0) if direction else states)
         x = torch.cat(outputs, dim=-1) if bidirectional else outputs[0]
-        if training and (torch.is_tensor(dropout) or dropout) and layer + 1 < num_layers:
+        if drops and layer + 1 < num_layers:
             x = drop(x, dropout)
     out = x.transpose(0, 1) if batch_first else x
     h = torch.stack(last_h)

@@ -57,6 +57,8 @@ class Rules(TorchFunctionMode):
         if not training:
             return x
         name = func.__name__
+        if name in _UNBATCHED_DIMS and x.is_cuda:
+            raise NotImplementedError(f"{name} draws on a GPU in a way that has no fused form")
         if name in _UNBATCHED_DIMS:
             dropped = x * self._drop(torch.ones_like(_channels(x, _UNBATCHED_DIMS[name])), p)
         elif name == "dropout":

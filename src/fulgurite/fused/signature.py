@@ -86,7 +86,7 @@ def _plain(value: Any, own: set[int], depth: int = 4) -> Any:
         depth: how deep to look into objects.
     """
     if isinstance(value, torch.Tensor):
-        return "own" if id(value) in own else (value.shape, value.dtype, value.detach().cpu().numpy().tobytes())
+        return "own" if id(value) in own else (value.shape, value.dtype, _bytes(value))
     if isinstance(value, dict):
         return [(key, _plain(each, own, depth)) for key, each in value.items()]
     if isinstance(value, list | tuple):
@@ -96,6 +96,11 @@ def _plain(value: Any, own: set[int], depth: int = 4) -> Any:
     if type(value).__eq__ is object.__eq__ and depth and not callable(value) and hasattr(value, "__dict__"):
         return (type(value), _plain(vars(value), own, depth - 1))
     return value
+
+
+def _bytes(value: Tensor) -> bytes:
+    """The content of a tensor; numpy knows no bfloat16."""
+    return value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes()
 
 
 def _optimizer(loop: FusedEpochLoop) -> list[Any]:

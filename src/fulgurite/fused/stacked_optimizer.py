@@ -40,6 +40,7 @@ class StackedOptimizer:
         self.states = [self._stacked_state(name) for name in self._names()]
         self.counts = self._stacked_counts()
         self._rows: dict[tuple[int, int], list[list[Tensor]]] = {}
+        self._known: tuple[list[Rates], list[Any]] | None = None
 
     def _names(self) -> tuple[str, ...]:
         """Those of ``state_names`` that this setting keeps."""
@@ -59,13 +60,10 @@ class StackedOptimizer:
         with torch.no_grad():
             if self.counts is not None:
                 self.counts += 1
-            # Neighbours with equal rates, such as the seeds of one learning rate, go together.
-            counts = [0.0] * len(rates) if self.counts is None else self.counts[0].tolist()
-            alike = list(zip(rates, counts, strict=True))
-            runs = [list(run) for _, run in groupby(range(len(rates)), key=alike.__getitem__)]
-            if len(runs) > _MOST_KERNEL_CALLS or not self.has_kernel():
-                columns = [self._column(values) for values in zip(*rates, strict=True)]
-                self.update_all(gradients, columns)
+            # Not looked at in vain: on a GPU, to read the counts is to wait.
+            runs = self._alike(rates) if self.has_kernel() else []
+            if not 0 < len(runs) <= _MOST_KERNEL_CALLS:
+                self.update_all(gradients, self._columns(rates))
                 return
             for run in runs:
                 rows = (run[0], run[-1] + 1)
@@ -73,6 +71,12 @@ class StackedOptimizer:
                 self.update_alike(
                     parameters, [each[slice(*rows)] for each in gradients], states, rows[0], rates[run[0]]
                 )
+
+    def _alike(self, rates: Sequence[Rates]) -> list[list[int]]:
+        """Neighbours with equal rates, such as the seeds of one learning rate, which go together."""
+        counts = [0.0] * len(rates) if self.counts is None else self.counts[0].tolist()
+        alike = list(zip(rates, counts, strict=True))
+        return [list(run) for _, run in groupby(range(len(rates)), key=alike.__getitem__)]
 
     def has_kernel(self) -> bool:
         """Whether torch has a fused kernel for members with equal rates."""
@@ -88,11 +92,19 @@ class StackedOptimizer:
         """Update all members; each of ``rates`` is a tensor of K, or a pair of them."""
         raise NotImplementedError
 
+    def _columns(self, rates: Sequence[Rates]) -> list[Any]:
+        """Rates as tensors of K on the parameters' device, copied there when they have changed."""
+        if self._known is None or self._known[0] != list(rates):
+            self._known = list(rates), [self._column(values) for values in zip(*rates, strict=True)]
+        return self._known[1]
+
     def _column(self, values: Sequence[Any]) -> Any:
         if isinstance(values[0], tuple | list):
             return tuple(self._column(each) for each in zip(*values, strict=True))
         first = self.parameters[0]
-        return torch.tensor([float(each) for each in values], dtype=torch.float64).to(first.device)
+        # Apple's GPUs have no float64.
+        dtype = torch.float32 if first.device.type == "mps" else torch.float64
+        return torch.tensor([float(each) for each in values], dtype=dtype).to(first.device)
 
     def spread(self, values: Tensor, like: Tensor) -> Tensor:
         """K numbers as K x 1 x ..., to be multiplied with ``like`` (K x S)."""

@@ -41,7 +41,7 @@ def why_special(trainer: Any) -> str | None:
         "its data does not come from memory": not isinstance(trainer.train_dataloader, BatchLoader),
         "it optimises by hand": not model.automatic_optimization,
         f"its strategy is {type(trainer.strategy).__name__}": type(trainer.strategy) is not SingleDeviceStrategy,
-        f"trainer.precision is {trainer.precision}": not _has_plain_precision(trainer),
+        f"trainer.precision={trainer.precision} is not 32-true, 64-true, bf16-mixed": not _is_plain_precision(trainer),
         "it has a profiler": not isinstance(trainer.profiler, PassThroughProfiler),
         "trainer.detect_anomaly is on": bool(trainer._detect_anomaly),
         f"it has {len(optimizers)} optimisers": len(optimizers) != 1,
@@ -60,7 +60,7 @@ def _hooks(owner: str, instance: Any, base: type, hooks: tuple[str, ...]) -> dic
     return {f"its {owner} has a hook {hook}": _overrides(instance, base, hook) for hook in hooks}
 
 
-def _has_plain_precision(trainer: pl.Trainer) -> bool:
+def _is_plain_precision(trainer: pl.Trainer) -> bool:
     plugin = trainer.precision_plugin
     return type(plugin) in (Precision, DoublePrecision) or (type(plugin) is MixedPrecision and plugin.scaler is None)
 
