@@ -61,7 +61,8 @@ def prepare(overrides: Sequence[str]) -> Plan:
     for a sweep that goes on it composes all, to see whether they belong to it.
 
     Raises:
-        ConfigError: for a job on several devices, or one that does not belong to the sweep of that name.
+        ConfigError: for a job on several devices, one that is there twice, or one that does not belong to the sweep of
+            that name.
     """
     from hydra import compose, initialize_config_dir
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -88,11 +89,26 @@ def prepare(overrides: Sequence[str]) -> Plan:
         parser = OverridesParser.create(config_loader=loader)
         compose_job = Composer(loader, load)
         jobs = BasicSweeper.split_arguments(parser.parse_overrides(list(overrides)), None)[0]
+        refuse_twins(jobs)
         _refuse_mistakes(jobs, compose_job.peek)
         if folders and folders[0].is_dir():
             planned = [sweep_folder.Planned(job, compose_job(job)) for job in jobs]
             sweep_folder.refuse_another(folders[0], swept_keys(overrides), planned)
     return Plan(jobs, folders[0] if folders else None)
+
+
+def refuse_twins(jobs: Sequence[Sequence[str]]) -> None:
+    """Refuse a job that is there twice: both would write the same folder, at the same time in a fused sweep.
+
+    Raises:
+        ConfigError: with what was typed twice.
+    """
+    numbers: dict[tuple[str, ...], int] = {}
+    for number, job in enumerate(jobs, start=1):
+        first = numbers.setdefault(tuple(job), number)
+        if first != number:
+            same = " ".join(job)
+            raise ConfigError(f"jobs {first} and {number} are the same ({same}); give each value of a key once")
 
 
 def _refuse_mistakes(jobs: Sequence[list[str]], compose_job: "Callable[[list[str]], DictConfig]") -> None:

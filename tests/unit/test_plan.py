@@ -8,6 +8,7 @@ import pytest
 from hydra.errors import OverrideParseException
 from rich.console import Console
 
+from fulgurite import sweep
 from fulgurite.errors import ConfigError
 from fulgurite.fused.memory import Memory, memory_of
 from fulgurite.log import quiet_libraries
@@ -353,3 +354,10 @@ def test_problems_name_jobs_and_values(composed):
         "  jobs 1, 2 (optimizer.lr=0.1): boom",
         "  job 4 (optimizer.lr=0.2 seed=2): [red]crash",
     ]
+
+
+def test_a_job_that_is_there_twice_is_refused_because_both_would_write_one_folder(composed):
+    with pytest.raises(ConfigError, match=r"jobs 2 and 4 are the same \(.* seed=1\); give each value of a key once"):
+        composed("seed=2,1,3,1")
+    with pytest.raises(ConfigError, match="jobs 1 and 2 are the same"):
+        sweep.prepare([*SMALL, "seed=1,1"])

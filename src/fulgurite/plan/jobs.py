@@ -17,7 +17,7 @@ from fulgurite import config, help
 from fulgurite.compose import Composer
 from fulgurite.errors import ConfigError
 from fulgurite.explain import explain
-from fulgurite.sweep import refuse_many_devices, swept_keys
+from fulgurite.sweep import refuse_many_devices, refuse_twins, swept_keys
 
 _ELSEWHERE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper", "hydra.launcher", "hydra.mode")
 
@@ -93,7 +93,7 @@ def compose_jobs(overrides: Sequence[str], folder: Path, problems: Problems) -> 
         problems: takes what is wrong with single jobs.
 
     Raises:
-        ConfigError: when something else than the overrides decides which jobs there are.
+        ConfigError: when something else than the overrides decides which jobs there are, or one is there twice.
         OverrideParseException: for an override that cannot be read.
     """
     for override in overrides:
@@ -107,6 +107,7 @@ def compose_jobs(overrides: Sequence[str], folder: Path, problems: Problems) -> 
         parser = OverridesParser.create(config_loader=loader)
         compose_job = _Remembering(Composer(loader, lambda job: compose(config.CONFIG_NAME, overrides=job)))
         split = BasicSweeper.split_arguments(parser.parse_overrides(list(overrides)), None)[0]
+        refuse_twins(split)
         for number, own in enumerate(split, start=1):
             values = {key: value for key, value in map(_pair, own) if key in swept}
             composed = compose_job(own)
