@@ -57,6 +57,10 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str | None:
         return str(error.__cause__)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _one_line(error)
+    if isinstance(error, RuntimeError) and re.search(
+        r"inline_container|PytorchStreamWriter|file write failed", str(error)
+    ):
+        return "a checkpoint could not be written: the disk is full, or a quota or file size limit is reached"
     return _no_option(overrides)
 
 
@@ -96,8 +100,15 @@ def _known_keys(overrides: Sequence[str]) -> list[str]:
     chosen = help.groups() | _choices(overrides)
     names = ["hydra", *_flatten(_load(config.CONFIG_NAME))]
     for group, option in chosen.items():
-        names += [group, *_flatten(_load(f"{group}/{(option or '').split(',')[0]}"), f"{group}.")]
+        name = f"{group}/{(option or '').split(',')[0]}"
+        names += [group, *_flatten(_load(name), "" if _is_global(name) else f"{group}.")]
     return list(dict.fromkeys(names))
+
+
+def _is_global(name: str) -> bool:
+    """Whether a config file holds whole keys, not those of its group."""
+    path = config.CONF_DIR / f"{name}.yaml"
+    return path.is_file() and path.read_text(encoding="utf-8").startswith("# @package _global_")
 
 
 def _load(name: str) -> dict[str, Any]:

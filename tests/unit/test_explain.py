@@ -121,3 +121,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     text = explain_folder(caught.value)
     assert text.startswith(f"the output folder {tmp_path}/file/runs cannot be written (Not a directory); ")
     assert text.endswith("choose another with output_root=DIR")
+
+
+def test_a_key_of_a_global_option_is_suggested_by_its_whole_name():
+    assert suggest("launcher.halvin", ["launcher=fused"]) == ["launcher.halving"]
+
+
+@pytest.mark.parametrize(
+    "said", ["[enforce fail at inline_container.cc:671] . unexpected pos 6656 vs 6550", "PytorchStreamWriter failed"]
+)
+def test_a_checkpoint_that_cannot_be_written_is_no_bug(said):
+    assert explain(RuntimeError(said)) == (
+        "a checkpoint could not be written: the disk is full, or a quota or file size limit is reached"
+    )
+    assert explain(RuntimeError("another")) is None
