@@ -91,7 +91,7 @@ def _alike(members: Sequence[Member], settings: Settings) -> list[list[Member]]:
         loop: FusedEpochLoop = member.request
         reason = loop.why_alone()
         if reason is not None:
-            settings.tell(f"{member.name} trains alone: {reason}")
+            settings.tell(f"job {member.name} trains alone: {reason}")
             with _products(member):
                 member.resume(Answer.ALONE)
             continue
@@ -119,7 +119,7 @@ def _run_group(members: list[Member], settings: Settings) -> None:
     if not members:
         return
     if len(members) == 1:
-        settings.tell(f"{members[0].name} trains alone: no other job is like it")
+        settings.tell(f"job {members[0].name} trains alone: no other job is like it")
     fit = max(1, num_that_fit(members[0].request) // settings.sharers)
     if fit < len(members):
         settings.tell(f"{named(members)} are more than fit into memory; {fit} are taken at a time")

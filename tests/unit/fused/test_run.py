@@ -288,7 +288,7 @@ def test_what_looks_into_single_steps_trains_alone_and_a_line_says_why(jobs, why
         members[0] = ("seed=1", "model.dropout=0.0", *options)
     configs = jobs("fused", *members, case=("trainer.limit_train_batches=8",))
     together = train_together(configs)
-    assert together.lines[0] == f"job 0 trains alone: {reason}"
+    assert together.lines[0] == f"job job 0 trains alone: {reason}"
     assert "jobs job 1 to job 2 (2) train as one" in together.lines[1]
     assert_as_alone(together, configs, (0,))
 
