@@ -15,10 +15,13 @@ from fulgurite.fused.loop import FusedEpochLoop, Results
 from fulgurite.fused.optimizers import stack_optimizers
 from fulgurite.fused.program import Dropout, Program, StepOutput
 from fulgurite.fused.records import Call
-from fulgurite.fused.signature import differing, lifted
+from fulgurite.fused.signature import differing, lifted, traced_state
 from fulgurite.fused.stack import Stack
 from fulgurite.training.allocator import large_blocks_kept
 from fulgurite.training.products import fast_products
+
+# Said of a member that is no longer what was traced.
+CHANGED = "its model or optimiser was changed between two epochs"
 
 
 class Group:
@@ -42,8 +45,6 @@ class Group:
         self.ended = [False] * len(loops)
         self.step_s = 0.0
         models = [loop.model for loop in loops]
-        for model in models:
-            model.train()
         self._lifted, self._differing = lifted(models), differing(models)
         self._stack = Stack(models)
         self._optimizer = stack_optimizers([loop.optimizer for loop in loops], self._stack)
@@ -53,11 +54,28 @@ class Group:
         self._precision: Any = loops[0].trainer.precision_plugin
         batches = Batches(self.loops, 1)
         self._program(self._precision.convert_input(batches[0]), batches.shared)
+        self._traced = [traced_state(loop) for loop in self.loops]
+        self._seen = [self._place(own) for own in range(len(loops))]
 
     @property
     def waiting(self) -> list[int]:
         """Numbers of the members that have not ended."""
         return [number for number, ended in enumerate(self.ended) if not ended]
+
+    def changed(self) -> list[int]:
+        """Numbers of the waiting members that are no longer what was traced; hooks have run since they were."""
+        found = []
+        for own in self.waiting:
+            place = self._place(own)
+            if place != self._seen[own] and traced_state(self.loops[own]) != self._traced[own]:
+                found.append(own)
+            self._seen[own] = place
+        return found
+
+    def _place(self, own: int) -> tuple[int, int]:
+        """Differs where there was a new epoch or a validation in between."""
+        loop: Any = self.loops[own]
+        return loop.trainer.current_epoch, loop.val_loop.batch_progress.total.ready
 
     def run(self, number: int) -> dict[int, Results]:
         """Make the next steps of all members that have not ended; their results by the number of the member."""

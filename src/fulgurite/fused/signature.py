@@ -11,6 +11,7 @@ from torchmetrics import Metric, MetricCollection
 
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.surroundings import HPARAMS
+from fulgurite.models.scores import Scores
 
 # What torch and Lightning keep on a module for themselves.
 _BOOKKEEPING = frozenset(vars(nn.Module()))
@@ -20,6 +21,24 @@ _LIGHTNINGS_OWN = frozenset({*vars(pl.LightningModule()), "_hparams", "_hparams_
 def signature(loop: FusedEpochLoop) -> tuple[Any, ...]:
     """Equal for loops whose steps can be one program; compare with ``==``."""
     return (*_model(loop.model), *_optimizer(loop), *_batches(loop))
+
+
+def traced_state(loop: FusedEpochLoop) -> list[Any]:
+    """All that a program of ``loop`` has taken as it is for good, its own tensors by where they are; compare by ``==``.
+
+    A hook between two epochs may change any of it: what a step computes with, what is trained, what mode a layer is in.
+    """
+    model = loop.model
+    own = [*model.parameters(), *model.buffers()]
+    hparams = {str(key): repr(value) for key, value in model.hparams.items()}
+    return [
+        hparams,
+        _numbers(model),
+        [(id(each), each.data_ptr()) for each in own],
+        id(loop.optimizer),
+        *_model(model),
+        *_optimizer(loop),
+    ]
 
 
 def lifted(models: Sequence[pl.LightningModule]) -> dict[tuple[str, str], Tensor]:
@@ -52,7 +71,7 @@ def _model(model: nn.Module) -> list[Any]:
     own = {id(each) for each in (*model.parameters(), *model.buffers())}
     described: list[Any] = []
     for name, module in model.named_modules():
-        described.append((name, type(module)))
+        described.append((name, type(module), module.training))
         for key, value in _attributes(model, module):
             described.append((name, key, float if isinstance(value, float) else _plain(value, own)))
     described += [(name, each.shape, each.dtype, each.requires_grad) for name, each in model.named_parameters()]
@@ -71,7 +90,7 @@ def _numbers(model: nn.Module) -> dict[tuple[str, str], float]:
 
 def _attributes(model: nn.Module, module: nn.Module) -> list[tuple[str, Any]]:
     """Attributes of a module that a step may compute with."""
-    if isinstance(module, Metric | MetricCollection):
+    if isinstance(module, Metric | MetricCollection | Scores):
         return []
     left_out = _LIGHTNINGS_OWN.union(getattr(model, "not_in_step", ())) if module is model else ()
     return [(key, value) for key, value in vars(module).items() if key not in _BOOKKEEPING and key not in left_out]

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fulgurite.fused.group import Group
+from fulgurite.fused.group import CHANGED, Group
 from fulgurite.fused.loop import Answer, FusedEpochLoop, Results
 from fulgurite.fused.records import UnfusableError
 
@@ -69,8 +69,10 @@ class CompiledEpochLoop(FusedEpochLoop):
             yield Answer.ALONE
             return
         self._tell(f"compiled in {seconds:.2g} s")
-        while True:
+        while not group.changed():
             yield group
+        self._tell(f"compiled no longer: {CHANGED}")
+        yield Answer.ALONE
 
     def _grouped(self) -> Group | None:
         """A group of this one run; where its step cannot be a program, a line says why."""
@@ -108,7 +110,7 @@ class AutoEpochLoop(CompiledEpochLoop):
             if self._pays(alone_s, group_s) and (seconds := self._compile(group)) is not None:
                 group_s = yield from self._timed(group)
                 self._tell(_compared(seconds, group_s, alone_s))
-            while group_s < alone_s:
+            while group_s < alone_s and not group.changed():
                 yield group
         yield Answer.ALONE
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fulgurite.errors import Pruned
-from fulgurite.fused.group import Group
+from fulgurite.fused.group import CHANGED, Group
 from fulgurite.fused.loop import Answer, FusedEpochLoop
 from fulgurite.fused.member import Member, named, waiting
 from fulgurite.fused.memory import is_out_of_memory
@@ -47,7 +47,7 @@ def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
         return True
     try:
         if settings.halving:
-            members = _catch_up(members)
+            members = _catch_up(members, settings)
             if not members:
                 return True
         group = Group([member.request for member in members])
@@ -61,7 +61,7 @@ def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
             return False
         raise
     rung = _prune_at(1, group, members, settings)
-    _advance(group, members, _PROBED_STEPS)
+    _advance(group, members, settings, _PROBED_STEPS)
     fused_s = group.step_s
     if fused_s > len(members) * solo_s:
         settings.tell(f"{named(members)} train alone: a step takes {_compared(solo_s, fused_s, len(members))}")
@@ -73,7 +73,7 @@ def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
     return True
 
 
-def _catch_up(members: list[Member]) -> list[Member]:
+def _catch_up(members: list[Member], settings: Settings) -> list[Member]:
     """Bring members that were interrupted in different epochs to the same one; those that have not ended by then."""
     while True:
         members = waiting(members)
@@ -83,7 +83,7 @@ def _catch_up(members: list[Member]) -> list[Member]:
             return members
         group = Group([member.request for member in behind])
         while all(member.request and member.request.trainer.current_epoch == epochs[member] for member in behind):
-            _advance(group, behind)
+            _advance(group, behind, settings)
 
 
 def _train_on(group: Group, members: list[Member], settings: Settings, rung: int) -> None:
@@ -99,7 +99,7 @@ def _train_on(group: Group, members: list[Member], settings: Settings, rung: int
             group = Group([member.request for member in members])
             _compile_if_it_pays(group, step_s, settings)
         if group.waiting:
-            _advance(group, members)
+            _advance(group, members, settings)
 
 
 def time_alone(members: Sequence[Member]) -> float:
@@ -115,8 +115,14 @@ def time_alone(members: Sequence[Member]) -> float:
     return statistics.median(times) if times else math.inf
 
 
-def _advance(group: Group, members: list[Member], at_most: int | None = None) -> None:
+def _advance(group: Group, members: list[Member], settings: Settings, at_most: int | None = None) -> None:
     """Make the next steps of a group, and let its members account for them."""
+    for own in group.changed():
+        settings.tell(f"job {members[own].name} goes on alone: {CHANGED}")
+        members[own].resume(Answer.ALONE)
+        group.ended[own] = True
+    if not group.waiting:
+        return
     number = min(group.loops[own].num_wanted() for own in group.waiting)
     for own, results in group.run(number if at_most is None else min(number, at_most)).items():
         members[own].resume(results)

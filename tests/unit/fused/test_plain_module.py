@@ -160,3 +160,77 @@ def test_a_hyper_parameter_that_differs_and_is_read_keeps_jobs_apart(compose_con
     together = train_together([composed(compose_config, tmp_path, number) for number in range(2)])
     assert "self.hparams.kind, in which the jobs differ" in together.lines[0]
     assert len(together.outcomes) == 2
+
+
+class Net(pl.LightningModule):
+    """A small network whose hooks may do to it what they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.weight_of_loss = 1.0
+        self.class_weights = torch.ones(10)
+        self.net = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Dropout(0.2), torch.nn.Linear(784, 8), torch.nn.BatchNorm1d(8)
+        )
+        self.last = torch.nn.Linear(8, 10)
+
+    def features(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, batch_idx):
+        logits = self.last(self.features(batch[0]))
+        return self.weight_of_loss * torch.nn.functional.cross_entropy(logits, batch[1], weight=self.class_weights)
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/acc", (self.last(self.net(batch[0])).argmax(1) == batch[1]).float().mean())
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def _new_last_layer(net: Net) -> None:
+    net.last = torch.nn.Linear(8, 10, dtype=torch.float64)
+    net.trainer.optimizers[0].param_groups[0]["params"] = list(net.parameters())
+
+
+CHANGES = {
+    "a number": lambda net: setattr(net, "weight_of_loss", 0.1),
+    "dropout": lambda net: setattr(net.net[1], "p", 0.5),
+    "a tensor": lambda net: setattr(net, "class_weights", torch.linspace(0, 2, 10, dtype=torch.float64)),
+    "what is trained": lambda net: net.net[2].requires_grad_(False),
+    "the mode of a layer": lambda net: net.net[3].eval(),
+    "a layer": _new_last_layer,
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_a_hook_changes_between_two_epochs_holds_from_there_on(compose_config, tmp_path, with_models, what):
+    class Changes(Net):
+        def on_train_epoch_start(self):
+            self.class_weights = self.class_weights.double()
+            if self.current_epoch:
+                torch.manual_seed(2)
+                CHANGES[what](self)
+
+    with_models(lambda number: Changes())
+    case = ("trainer.precision=64-true", "trainer.max_epochs=3")
+    together = train_together([composed(compose_config, tmp_path / "fused", n, *case) for n in range(2)])
+    assert "train as one" in together.lines[0]
+    changed = "goes on alone: its model or optimiser was changed between two epochs"
+    assert together.lines[1:] == [f"job job {number} {changed}" for number in range(2)]
+    for number, run in enumerate(together.runs):
+        solo, _ = train_alone(composed(compose_config, tmp_path / "solo", number, *case))
+        assert difference(run, solo) < 1e-10
+
+
+def test_a_layer_that_a_hook_keeps_out_of_training_mode_stays_so_in_a_program(compose_config, tmp_path, with_models):
+    class Frozen(Net):
+        def on_train_epoch_start(self):
+            self.net[3].eval()
+
+    with_models(lambda number: Frozen())
+    together = train_together([composed(compose_config, tmp_path / "fused", number) for number in range(2)])
+    assert len(together.lines) == 1
+    assert "train as one" in together.lines[0]
+    assert all(torch.equal(run.model.net[3].running_mean, torch.zeros(8)) for run in together.runs)

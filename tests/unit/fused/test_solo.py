@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from fused_runs import SMALL, difference, train_alone, vary
 from omegaconf import DictConfig
 from rich.console import Console
@@ -288,3 +289,20 @@ def test_a_compiled_run_equals_the_plain_one_and_repeats_itself_bit_by_bit(both,
     again, _ = train_alone(vary(compose_config(*CASE, *options), tmp_path / "again", "engine=compiled"))
     assert difference(ours[0], again) == 0
     assert capsys.readouterr().out.count("the training step is compiled in ") == 2
+
+
+class DropsMoreLater(pl.Callback):
+    def on_train_epoch_start(self, trainer, pl_module):
+        for module in pl_module.modules():
+            if trainer.current_epoch and isinstance(module, torch.nn.Dropout):
+                module.p = 0.5
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_what_a_callback_changes_between_two_epochs_holds_from_there_on(both, steps, capsys):
+    more = ("model.dropout=0.1", "trainer.max_epochs=2", f"+callbacks.more._target_={__name__}.DropsMoreLater")
+    ours, plain = both(*MLP, *more)
+    assert_equal(ours, plain)
+    assert sum(steps) == ours[0].trainer.global_step // 2
+    changed = "the training step is compiled no longer: its model or optimiser was changed between two epochs"
+    assert changed in capsys.readouterr().out
