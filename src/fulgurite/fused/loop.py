@@ -87,6 +87,8 @@ class FusedEpochLoop(FastEpochLoop):
             return "it accumulates gradients over a number of batches that changes"
         if self.accumulated > 1 and not isinstance(self.model, Supervised):
             return "it accumulates gradients, and its step may log"
+        if reason := _gradient_hook(self.model):
+            return reason
         # Callbacks' hooks are bound to trainer and model, the model's own are not.
         hooks = [*self._batch_start, *self._batch_end]
         for hook in hooks:
@@ -265,6 +267,17 @@ class FusedEpochLoop(FastEpochLoop):
             # As ``Supervised.on_train_batch_start`` does; other models go on drawing from one generator.
             number = self.batch_progress.total.ready + ahead
             self.generator.manual_seed(derive_seed(self.model.seed, Stream.STEP, number, 0))
+
+
+def _gradient_hook(model: pl.LightningModule) -> str | None:
+    """Whose gradient a hook looks at, in words: gradients of a program pass it by."""
+    for name, parameter in model.named_parameters():
+        if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
+            return f"its parameter {name} has a hook for its gradient"
+    for name, module in model.named_modules():
+        if module._backward_hooks or module._backward_pre_hooks:
+            return f"its layer {name or type(module).__name__} has a hook for gradients"
+    return None
 
 
 def _add(tracker: Any, number: int) -> None:

@@ -79,7 +79,8 @@ def alone(model: pl.LightningModule, lifted: Mapping[tuple[str, str], Any], diff
         vars(model)["_hparams"] = _HParams({**vars(model)["_hparams"], **marked, **of_hparams})
     during = [(module, _sizes(module)) for module, _ in states]
     try:
-        yield
+        with _no_hooks_on_tensors():
+            yield
         for module, sizes in during:
             changed = {key for key, size in _sizes(module).items() if sizes.get(key) != size}
             if changed:
@@ -88,6 +89,21 @@ def alone(model: pl.LightningModule, lifted: Mapping[tuple[str, str], Any], diff
         for module, before in states:
             vars(module).clear()
             vars(module).update(before)
+
+
+@contextmanager
+def _no_hooks_on_tensors() -> Iterator[None]:
+    """Refuse hooks for gradients, which a trace would forget."""
+
+    def refuse(*_: Any) -> NoReturn:
+        raise UnfusableError("its training step puts a hook on a gradient")
+
+    before = Tensor.register_hook
+    Tensor.register_hook = refuse  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        Tensor.register_hook = before  # type: ignore[method-assign]
 
 
 def _sizes(module: nn.Module) -> dict[str, tuple[int, int]]:

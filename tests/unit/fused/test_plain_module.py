@@ -234,3 +234,42 @@ def test_a_layer_that_a_hook_keeps_out_of_training_mode_stays_so_in_a_program(co
     assert len(together.lines) == 1
     assert "train as one" in together.lines[0]
     assert all(torch.equal(run.model.net[3].running_mean, torch.zeros(8)) for run in together.runs)
+
+
+class HookOnTensor(Net):
+    def features(self, x):
+        features = super().features(x)
+        if self.training:
+            features.register_hook(lambda gradient: 0.1 * gradient)
+        return features
+
+
+def _with_hook(on: str) -> Net:
+    if on == "tensor":
+        return HookOnTensor()
+    net = Net()
+    if on == "parameter":
+        net.last.weight.register_hook(lambda gradient: 0.1 * gradient)
+    elif on == "accumulated":
+        net.last.weight.register_post_accumulate_grad_hook(lambda parameter: setattr(parameter, "grad", None))
+    else:
+        net.last.register_full_backward_hook(lambda module, inwards, outwards: (0.1 * inwards[0],))
+    return net
+
+
+@pytest.mark.parametrize(
+    ("on", "reason"),
+    [
+        ("tensor", "its training step puts a hook on a gradient"),
+        ("parameter", r"its parameter last\.weight has a hook for its gradient"),
+        ("accumulated", r"its parameter last\.weight has a hook for its gradient"),
+        ("layer", "its layer last has a hook for gradients"),
+    ],
+)
+def test_hooks_on_gradients_are_called_as_alone(compose_config, tmp_path, with_models, on, reason):
+    with_models(lambda number: _with_hook(on))
+    together = train_together([composed(compose_config, tmp_path / "fused", number) for number in range(2)])
+    assert re.search(f"alone: {reason}", together.lines[0]), together.lines
+    for number, run in enumerate(together.runs):
+        solo, _ = train_alone(composed(compose_config, tmp_path / "solo", number))
+        assert difference(run, solo) == 0
