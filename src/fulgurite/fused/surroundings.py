@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities.parsing import AttributeDict
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from fulgurite.fused.records import UnfusableError
 
@@ -79,7 +81,7 @@ def alone(model: pl.LightningModule, lifted: Mapping[tuple[str, str], Any], diff
         vars(model)["_hparams"] = _HParams({**vars(model)["_hparams"], **marked, **of_hparams})
     during = [(module, _sizes(module)) for module, _ in states]
     try:
-        with _no_hooks_on_tensors():
+        with _no_hooks_on_tensors(), _no_new_tensors(model):
             yield
         for module, sizes in during:
             changed = {key for key, size in _sizes(module).items() if sizes.get(key) != size}
@@ -104,6 +106,35 @@ def _no_hooks_on_tensors() -> Iterator[None]:
         yield
     finally:
         Tensor.register_hook = before  # type: ignore[method-assign]
+
+
+@contextmanager
+def _no_new_tensors(model: pl.LightningModule) -> Iterator[None]:
+    """Refuse another tensor in the place of a buffer or an attribute; what is changed in place is written back."""
+    before = nn.Module.__setattr__
+    left_out = getattr(model, "not_in_step", ())
+    own = {id(module) for module in model.modules() if not isinstance(module, Metric)}
+
+    def set_attribute(module: nn.Module, name: str, value: Any) -> None:
+        is_ours = id(module) in own and not (module is model and name in left_out)
+        if isinstance(value, Tensor) and is_ours:
+            held = module._buffers.get(name, vars(module).get(name))
+            if not isinstance(held, Tensor) or _innermost(value) is not _innermost(held):
+                raise UnfusableError(f"its training step keeps something for later in self.{name}, not in place")
+        before(module, name, value)
+
+    nn.Module.__setattr__ = set_attribute  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        nn.Module.__setattr__ = before  # type: ignore[method-assign]
+
+
+def _innermost(tensor: Tensor) -> Tensor:
+    """Without the wrappers of vmap, of which an operation in place makes new ones."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor
 
 
 def _sizes(module: nn.Module) -> dict[str, tuple[int, int]]:

@@ -273,3 +273,28 @@ def test_hooks_on_gradients_are_called_as_alone(compose_config, tmp_path, with_m
     for number, run in enumerate(together.runs):
         solo, _ = train_alone(composed(compose_config, tmp_path / "solo", number))
         assert difference(run, solo) == 0
+
+
+@pytest.mark.parametrize("is_buffer", [True, False])
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_tensor_that_a_step_carries_along_is_as_alone(compose_config, tmp_path, with_models, is_buffer, in_place):
+    class Carries(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            mean = torch.zeros(8)
+            self.register_buffer("mean", mean) if is_buffer else setattr(self, "mean", mean)
+
+        def features(self, x):
+            features = super().features(x)
+            if self.training:
+                mean = 0.9 * self.mean + 0.1 * features.detach().mean(0)
+                self.mean = self.mean.copy_(mean) if in_place else mean
+            return features - self.mean
+
+    with_models(lambda number: Carries())
+    together = train_together([composed(compose_config, tmp_path / "fused", number) for number in range(2)])
+    assert ("train as one" in together.lines[0]) == (is_buffer and in_place), together.lines
+    for number, run in enumerate(together.runs):
+        solo, _ = train_alone(composed(compose_config, tmp_path / "solo", number))
+        assert torch.allclose(run.model.mean, solo.model.mean, atol=1e-5)
+        assert run.model.mean.abs().max() > 0
