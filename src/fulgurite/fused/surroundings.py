@@ -101,7 +101,7 @@ def _no_hooks_on_tensors() -> Iterator[None]:
         raise UnfusableError("its training step puts a hook on a gradient")
 
     before = Tensor.register_hook
-    Tensor.register_hook = refuse  # type: ignore[method-assign, assignment]
+    Tensor.register_hook = refuse  # type: ignore[method-assign]
     try:
         yield
     finally:
