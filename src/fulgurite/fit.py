@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +48,14 @@ def fit(run: Run) -> Outcome:
     if threading.current_thread() is not threading.main_thread():
         # A member of a fused sweep, which chooses the products for all threads.
         return _fit(run)
-    with suitable_products(run.model, getattr(run.data, "batch_size", None) or 1, run.trainer.strategy.root_device):
+    with products_of(run):
         return _fit(run)
+
+
+def products_of(run: Run) -> AbstractContextManager[None]:
+    """The way in which the run makes its matrix products, in training and whenever its numbers are to come out again."""
+    batch_size = getattr(run.data, "batch_size", None) or 1
+    return suitable_products(run.model, batch_size, run.trainer.strategy.root_device)
 
 
 def _fit(run: Run) -> Outcome:

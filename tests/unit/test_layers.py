@@ -108,7 +108,8 @@ def test_data_imports_of_ours_only_data_and_what_all_share(name):
 
 @pytest.mark.parametrize("name", of("fused"))
 def test_fused_programs_know_models_batches_and_training_and_no_more(name):
-    below = {"fulgurite.data.batches", "fulgurite.data.draws", "fulgurite.models.supervised", "fulgurite.log"}
+    below = {"fulgurite.data.batches", "fulgurite.data.draws", "fulgurite.log"}
+    below |= {"fulgurite.models.scores", "fulgurite.models.supervised"}
     assert ours(name) <= SHARED | below | set(of("training")) | set(of("fused"))
 
 

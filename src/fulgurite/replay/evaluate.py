@@ -48,6 +48,7 @@ def evaluate(run: RunFolder, checkpoint: Path) -> dict[str, float]:
         FulguriteError: when data or model cannot be built, or the weights do not fit.
     """
     from fulgurite.build import build
+    from fulgurite.fit import products_of
     from fulgurite.log import log_to
     from fulgurite.replay.weights import load_weights
 
@@ -56,7 +57,8 @@ def evaluate(run: RunFolder, checkpoint: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as elsewhere, log_to(Path(elsewhere)):
         built = build(cfg)
         load_weights(built.model, checkpoint)
-        built.trainer.test(built.model, datamodule=built.data, verbose=False)
+        with products_of(built):
+            built.trainer.test(built.model, datamodule=built.data, verbose=False)
         return {name: float(value) for name, value in built.trainer.callback_metrics.items()}
 
 

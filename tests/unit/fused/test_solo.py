@@ -73,7 +73,14 @@ def assert_equal(ours: tuple[Run, Outcome], plain: tuple[Run, Outcome]) -> None:
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("case", [*MODELS, *OPTIMIZERS, *SCHEDULERS, *AUGMENTATIONS])
+@pytest.mark.parametrize(
+    # Recurrent programs take seconds to trace; tests of fused sweeps cover them.
+    "case",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("rnn", "lstm", "gru") else ())
+        for name in (*MODELS, *OPTIMIZERS, *SCHEDULERS, *AUGMENTATIONS)
+    ],
+)
 def test_each_model_optimizer_schedule_and_augmentation_trains_as_without_a_program(both, steps, capsys, case):
     options = {
         **MODELS,
