@@ -53,7 +53,7 @@ def fit(run: Run) -> Outcome:
 
 
 def products_of(run: Run) -> AbstractContextManager[None]:
-    """The way in which the run makes its matrix products, in training and whenever its numbers are to come out again."""
+    """The way in which the run makes its matrix products, whenever the same numbers are to come out."""
     batch_size = getattr(run.data, "batch_size", None) or 1
     return suitable_products(run.model, batch_size, run.trainer.strategy.root_device)
 
