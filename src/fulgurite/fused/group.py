@@ -17,7 +17,6 @@ from fulgurite.fused.program import Dropout, Program, StepOutput
 from fulgurite.fused.records import Call
 from fulgurite.fused.signature import differing, lifted, traced_state
 from fulgurite.fused.stack import Stack
-from fulgurite.training.allocator import large_blocks_kept
 from fulgurite.training.products import fast_products
 
 # Said of a member that is no longer what was traced.
@@ -91,7 +90,7 @@ class Group:
         targets = []
         is_update = self.loops[first].updates(number)
         added = self._gradients.held(self.waiting)
-        with fast_products(self._device), large_blocks_kept():
+        with fast_products(self._device):
             clock = Clock(self._device)
             for step in range(number):
                 batch = self._precision.convert_input(batches[step])

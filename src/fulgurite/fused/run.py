@@ -16,6 +16,7 @@ from fulgurite.fused.memory import num_that_fit
 from fulgurite.fused.signature import signature
 from fulgurite.fused.together import Settings, time_alone, train
 from fulgurite.log import quiet_libraries
+from fulgurite.training.allocator import keep_freed_memory
 from fulgurite.training.products import suitable_products
 
 
@@ -30,6 +31,8 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
         KeyboardInterrupt: after each job was interrupted.
         BaseException: the first that a job has raised, after all have ended.
     """
+    # Before there are other threads, which would have blocks of their own.
+    keep_freed_memory()
     members = [Member(job, name) for name, job in jobs.items()]
     try:
         # Around all of them: a member that ends first would take the others' warning filters with it.

@@ -1,56 +1,31 @@
-"""glibc's malloc, told to keep what a training step frees for the next step.
+"""glibc's malloc, told to keep what a training step or a validation batch frees for the next one.
 
-By default blocks of a few hundred kB and more are handed back to the kernel at each free and mapped, zeroed, at each
-allocation: a step then pays for thousands of page faults. Larger blocks still go back: they come with loading and with
-validation, a few an epoch, and kept they would leave holes in the heap.
+By default larger blocks are handed back to the kernel at each free and mapped, zeroed, at each allocation: a step, and
+still more a validation, then pays for thousands of page faults.
 """
 
 import ctypes
 import platform
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
 _M_MMAP_MAX = -4
-_MOST_MAPPED = 1 << 16
-_MAP_FROM_BYTES = 1 << 24
+_M_ARENA_MAX = -8
 _KEEP_BYTES = 1 << 30
 
 
 def keep_freed_memory() -> bool:
-    """Keep freed blocks of less than 16 MiB in this process; elsewhere than on Linux with glibc do nothing.
+    """Keep up to 1 GiB of freed blocks in this process; elsewhere than on Linux with glibc do nothing.
+
+    All threads share it: the members of a fused sweep take turns, and what one frees is there for the next.
 
     Returns:
         Whether it was done.
     """
-    if not _is_glibc():
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    # Both return 1 on success.
-    return bool(mallopt(_M_MMAP_THRESHOLD, _MAP_FROM_BYTES) and mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES))
-
-
-@contextmanager
-def large_blocks_kept() -> Iterator[None]:
-    """Keep freed blocks of any size while the context lasts: for steps of many members, whose batches are large.
-
-    Else each step of 256 members on images has 25,000 page faults.
-    """
-    if not _is_glibc():
-        yield
-        return
-    mallopt = ctypes.CDLL(None).mallopt
-    mallopt(_M_MMAP_MAX, 0)
-    try:
-        yield
-    finally:
-        mallopt(_M_MMAP_MAX, _MOST_MAPPED)
-
-
-@cache
-def _is_glibc() -> bool:
-    return sys.platform == "linux" and platform.libc_ver()[0] == "glibc"
+    settings = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: _KEEP_BYTES, _M_ARENA_MAX: 1}
+    # Each returns 1 on success.
+    return all([mallopt(name, value) for name, value in settings.items()])
