@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf, open_dict
 
 from fulgurite import config, resume, sweep_folder
+from fulgurite.devices import refuse_many_devices
 from fulgurite.errors import ConfigError, is_interrupt
 from fulgurite.explain import explain
 from fulgurite.result import FILE_NAME, Failure, Objective, Result
@@ -163,40 +164,6 @@ def checked_once() -> Iterator[None]:
         yield
     finally:
         BasicSweeper.validate_batch_is_legal = before  # type: ignore[method-assign]
-
-
-def refuse_many_devices(cfg: "DictConfig") -> None:
-    """Refuse a job that starts processes of its own.
-
-    Lightning starts them by typing the command line again, and that is the whole sweep: each process would work
-    through the jobs by itself, and gradients of different jobs would be averaged.
-
-    Raises:
-        ConfigError: for more than one device or machine.
-    """
-    devices, nodes = cfg.trainer.get("devices", 1), cfg.trainer.get("num_nodes", 1)
-    if isinstance(devices, int) and devices <= 1 and devices != -1 and nodes == 1:
-        return
-    if _count(devices, str(cfg.trainer.get("accelerator"))) * nodes > 1:
-        raise ConfigError(
-            f"a sweep on this launcher needs trainer.devices=1 and trainer.num_nodes=1, got devices={devices} and "
-            f"num_nodes={nodes}: run each job by itself, without -m"
-        )
-
-
-def _count(devices: Any, accelerator: str) -> int:
-    """How many devices Lightning would take for ``trainer.devices``."""
-    if isinstance(devices, int) and devices >= 0:
-        return devices
-    if isinstance(devices, str) and devices not in ("auto", "-1"):
-        return int(devices) if devices.isdecimal() else len(devices.strip(",").split(","))
-    if not isinstance(devices, int | str):
-        return len(devices)
-    if accelerator in ("cpu", "mps"):
-        return 1
-    import torch
-
-    return max(1, torch.cuda.device_count())
 
 
 @contextmanager

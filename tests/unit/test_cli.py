@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fulgurite import cli, help, job, sweep
+from fulgurite import cli, help, job
+from fulgurite import devices as devices_of_a_job
 from fulgurite.config import CONF_DIR
 from fulgurite.errors import ConfigError, DataError
 from fulgurite.result import Objective, Result, read_result
@@ -146,7 +147,7 @@ def test_a_sweep_over_several_devices_is_refused(training, capsys, words):
 
 @pytest.mark.parametrize(("devices", "count"), [(3, 3), ("2", 2), ("0,1", 2), ([0, 1, 2], 3), ("auto", 1), (-1, 1)])
 def test_devices_are_counted_as_lightning_does(devices, count):
-    assert sweep._count(devices, "cpu") == count
+    assert devices_of_a_job.count(devices, "cpu") == count
 
 
 def test_an_unknown_flag_is_told_the_nearest(training, capsys):

@@ -15,9 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from fulgurite import config, help
 from fulgurite.compose import Composer
+from fulgurite.devices import refuse_many_devices
 from fulgurite.errors import ConfigError
 from fulgurite.explain import explain
-from fulgurite.sweep import refuse_many_devices, refuse_twins, swept_keys
+from fulgurite.sweep import refuse_twins, swept_keys
 
 _ELSEWHERE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper", "hydra.launcher", "hydra.mode")
 
