@@ -21,6 +21,14 @@ from fulgurite.fused.rules import Rules
 from fulgurite.fused.stack import Stack
 from fulgurite.fused.surroundings import BATCH_IDX, alone
 
+# Seconds that compiling takes, of 5 to 20.
+_COMPILE_S = 20.0
+
+
+def compiling_pays(num_steps: int, step_s: float, gain: float) -> bool:
+    """Whether compiling takes less time than it saves: the part ``gain`` of ``num_steps`` of ``step_s`` seconds."""
+    return num_steps * step_s * gain > _COMPILE_S
+
 
 @dataclass(frozen=True)
 class Dropout:

@@ -14,12 +14,12 @@ from typing import Any
 
 from fulgurite.fused.group import CHANGED, Group
 from fulgurite.fused.loop import Answer, FusedEpochLoop, Results
+from fulgurite.fused.program import compiling_pays
 from fulgurite.fused.records import UnfusableError
 
 # Steps of each kind behind the choices of ``engine=auto``.
 _PROBED_STEPS = 10
-# Compiling takes 5 to 20 seconds, and saves a third of a small network's step or more.
-_COMPILE_S = 20.0
+# The part of a small network's plain step that compiling takes off, or more.
 _COMPILE_GAIN = 0.35
 
 
@@ -129,7 +129,7 @@ class AutoEpochLoop(CompiledEpochLoop):
     def _pays(self, alone_s: float, traced_s: float) -> bool:
         """Whether the steps that are left are worth compiling; if not, a line says so."""
         left = self.num_left()
-        if left * alone_s * _COMPILE_GAIN > _COMPILE_S:
+        if compiling_pays(left, alone_s, _COMPILE_GAIN):
             return True
         traced = f", of {_ms(traced_s)} as a traced program" if traced_s < alone_s else ""
         self._tell(f"not compiled, which takes longer than it saves: {left:,} steps of {_ms(alone_s)} are left{traced}")

@@ -50,10 +50,3 @@ def stack_rows(tensors: Sequence[Tensor]) -> Tensor:
         row.copy_(tensor)
         tensor.data = row
     return stacked
-
-
-@torch.no_grad()
-def release(tensors: Sequence[Tensor]) -> None:
-    """Give rows a memory of their own again."""
-    for tensor in tensors:
-        tensor.data = tensor.data.clone()

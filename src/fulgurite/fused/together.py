@@ -10,12 +10,12 @@ from fulgurite.fused.group import CHANGED, Group
 from fulgurite.fused.loop import Answer, FusedEpochLoop
 from fulgurite.fused.member import Member, named, waiting
 from fulgurite.fused.memory import is_out_of_memory
+from fulgurite.fused.program import compiling_pays
 from fulgurite.fused.records import UnfusableError
 
 # Steps of each kind behind the choice between training together and alone.
 _PROBED_STEPS = 10
-# Compiling costs 5 to 20 seconds and takes about a third off a step.
-_COMPILE_S = 20.0
+# The part of a traced step that compiling takes off.
 _COMPILE_GAIN = 0.3
 
 
@@ -162,7 +162,7 @@ def _prune(group: Group, members: list[Member], settings: Settings) -> None:
 
 def _compile_if_it_pays(group: Group, step_s: float, settings: Settings) -> None:
     left = max((group.loops[own].num_left() for own in group.waiting), default=0)
-    pays = left * step_s * _COMPILE_GAIN > _COMPILE_S
+    pays = compiling_pays(left, step_s, _COMPILE_GAIN)
     if settings.compile or (settings.compile is None and pays):
         settings.tell(f"compiling their program: {left:,} steps of {1000 * step_s:.2g} ms are left")
         try:

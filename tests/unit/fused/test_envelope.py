@@ -9,7 +9,6 @@ median of the members is compared with the farthest of the measures.
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,7 +17,6 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from fulgurite.build import build
-from fulgurite.data.mnist import MNIST
 from fulgurite.fit import fit
 from fulgurite.log import log_to
 
@@ -54,20 +52,7 @@ ULP = [
 # One ulp of a linear layer's zeros is nothing, and of what batch norm sums over all pixels it changes no rounding.
 DOUBLE = [("linear", "sgd"), ("linear", "adam"), ("cnn, batch norm", "sgd"), ("cnn, batch norm", "adam")]
 BFLOAT = [("mlp", "sgd"), ("cnn, batch norm", "adam"), ("lstm", "adam"), ("gru", "sgd")]
-LOADED: dict[str, Any] = {}
-
-
-@pytest.fixture(autouse=True)
-def loaded_once(monkeypatch):
-    """All jobs here train on the same samples; to load them takes longer than to train."""
-    load = MNIST.load_train
-
-    def load_once(self):
-        if "train" not in LOADED:
-            LOADED["train"] = load(self)
-        return LOADED["train"]
-
-    monkeypatch.setattr(MNIST, "load_train", load_once)
+pytestmark = pytest.mark.usefixtures("loaded_once")
 
 
 @pytest.fixture

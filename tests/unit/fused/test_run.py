@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -17,7 +16,6 @@ from fused_runs import SMALL, Together, difference, train_alone, train_together
 from omegaconf import DictConfig, OmegaConf
 
 from fulgurite.build import build
-from fulgurite.data.mnist import MNIST
 from fulgurite.fit import fit
 from fulgurite.fused import run as running
 from fulgurite.fused import together as training_together
@@ -32,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("no_hanging")
 MLP = (*SMALL, "model=mlp", "model.hidden=[6]", "model.dropout=0.1", "trainer.precision=64-true")
 # The loss falls, so the highest is the first.
 BEST_IN_MID_EPOCH = ("trainer.val_check_interval=5", "objective.metric=val/loss", "objective.mode=max")
-LOADED: dict[str, Any] = {}
+pytestmark = pytest.mark.usefixtures("loaded_once")
 
 
 class RaisesAtEpochEnd(pl.Callback):
@@ -71,19 +69,6 @@ def no_hanging():
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-
-
-@pytest.fixture(autouse=True)
-def loaded_once(monkeypatch):
-    """All jobs here train on the same samples; to load them takes longer than to train."""
-    load = MNIST.load_train
-
-    def load_once(self):
-        if "train" not in LOADED:
-            LOADED["train"] = load(self)
-        return LOADED["train"]
-
-    monkeypatch.setattr(MNIST, "load_train", load_once)
 
 
 @pytest.fixture

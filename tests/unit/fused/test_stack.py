@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fulgurite.fused.stack import Stack, release, stack_rows
+from fulgurite.fused.stack import Stack, stack_rows
 
 MEMBERS = 3
 
@@ -131,13 +131,3 @@ def test_tensors_with_gaps_or_repeats_in_memory_become_rows_that_do_not_overlap(
     stacked = stack_rows(tensors)
     assert torch.equal(stacked, expected)
     assert torch.equal(torch.stack(tensors), expected)
-
-
-def test_released_tensors_have_a_memory_of_their_own() -> None:
-    tensors = [torch.full((2, 3), float(row)).t() for row in range(MEMBERS)]
-    stacked = stack_rows(tensors)
-    release(tensors)
-    stacked.fill_(9)
-    assert [each.unique().tolist() for each in tensors] == [[0], [1], [2]]
-    assert [each.untyped_storage().nbytes() for each in tensors] == [24] * MEMBERS
-    assert [each.stride() for each in tensors] == [(1, 3)] * MEMBERS
