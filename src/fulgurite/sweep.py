@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Who decides on the jobs or where they run; with one of these set, the plan is theirs.
 _PLANNED_ELSEWHERE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper", "hydra.launcher")
+# Launchers in whose process no job on several devices can run.
+_IN_THIS_PROCESS = (".BasicLauncher", ".InTurnLauncher")
 
 
 def swept_keys(overrides: Sequence[str]) -> list[str]:
@@ -145,8 +147,10 @@ def _sweep_folder(cfg: "DictConfig") -> Path:
 def _evaluated(cfg: "DictConfig", key: str) -> Path:
     from hydra.core.hydra_config import HydraConfig
 
+    from fulgurite.hydra_job import as_current
+
     before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(cfg)
+    as_current(cfg)
     try:
         return Path(str(OmegaConf.select(cfg, key)))
     finally:
@@ -221,7 +225,7 @@ class Sweep:
             found = resume.find(folder)
             print(f"{named}{found}", flush=True)
             resume.prepare(folder, found.begun)
-            if str(HydraConfig.get().launcher._target_).endswith(".BasicLauncher"):
+            if str(HydraConfig.get().launcher._target_).endswith(_IN_THIS_PROCESS):
                 refuse_many_devices(cfg)
             result = run_job(cfg, overrides, build, found.begun)
         except (Exception, SystemExit) as error:

@@ -4,21 +4,19 @@ Imports no torch: where drivers do the work, each of them imports it, at the sam
 """
 
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
-from omegaconf import DictConfig, open_dict
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
 
-from fulgurite.compose import Composer
+from fulgurite import hydra_job
 from fulgurite.config import Engine
 from fulgurite.errors import ConfigError
 from fulgurite.groups import shares
 from fulgurite.result import Result
 from fulgurite.resume import ENDED, abandon, record_in
 from fulgurite.sweep import job_folder
-from hydra_plugins.fulgurite_launcher import _devices, _drivers
+from hydra_plugins.fulgurite_launcher import _devices, _drivers, _jobs
 from hydra_plugins.fulgurite_launcher._share import Program, Share
 
 if TYPE_CHECKING:
@@ -27,10 +25,9 @@ if TYPE_CHECKING:
 
 def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
     """Compose all jobs, skip those that have ended, and run the others, group by group."""
-    setup_globals()
-    configure_log(launcher.config.hydra.hydra_logging, launcher.config.hydra.verbose)
-    Path(str(launcher.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    configs = _compose_all(launcher, job_overrides, initial_job_idx)
+    configs = dict(_jobs.composed(launcher, job_overrides, initial_job_idx))
+    for config in configs.values():
+        _check(config)
     devices = _devices.of(list(configs.values()), launcher.drivers)
     records = {number: record_in(job_folder(cfg)) for number, cfg in configs.items()}
     ended = {number: record for number, record in records.items() if record is not None and record.status in ENDED}
@@ -43,23 +40,6 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
 
         returns |= run_share(work[0])
     return [returns[number] for number in configs]
-
-
-def _compose_all(
-    launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-) -> dict[int, DictConfig]:
-    """Configs by the numbers of their jobs."""
-    loader = launcher.hydra_context.config_loader
-    compose = Composer(loader, partial(loader.load_sweep_config, launcher.config))
-    configs = {}
-    for number, overrides in enumerate(job_overrides, initial_job_idx):
-        config = compose(overrides)
-        _check(config)
-        with open_dict(config):
-            config.hydra.job.id = number
-            config.hydra.job.num = number
-        configs[number] = config
-    return configs
 
 
 def _check(config: DictConfig) -> None:
@@ -77,13 +57,7 @@ def _check(config: DictConfig) -> None:
 
 def _skip(launcher: "FusedLauncher", config: DictConfig) -> JobReturn:
     """Have it said of a job that it has ended before."""
-    return run_job(
-        hydra_context=launcher.hydra_context,
-        task_function=launcher.task_function,
-        config=config,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-    )
+    return hydra_job.run(config, job_folder(config), launcher.task_function, launcher.hydra_context.callbacks)
 
 
 def _share_out(

@@ -5,16 +5,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from hydra.core.utils import JobReturn, run_job
-from hydra.types import HydraContext
+from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fulgurite import hydra_job
 from fulgurite.build import Run, build
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.run import run_together
 from fulgurite.fused.together import Settings
 from fulgurite.groups import structure_of
+from fulgurite.sweep import job_folder
 from hydra_plugins.fulgurite_launcher._share import Share
 
 
@@ -22,16 +23,11 @@ def run_share(share: Share) -> dict[int, JobReturn]:
     """Run the jobs of ``share``, program by program; their results by number."""
     returns: dict[int, JobReturn] = {}
     make = _Maker()
-    # Running a job takes Hydra's callbacks alone.
-    context = HydraContext(config_loader=None, callbacks=share.callbacks)  # type: ignore[arg-type]
 
     def start(number: int) -> None:
-        returns[number] = run_job(
-            hydra_context=context,
-            task_function=lambda cfg: share.task(_frozen(cfg), make),
-            config=share.configs[number],
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
+        config = share.configs[number]
+        returns[number] = hydra_job.run(
+            config, job_folder(config), lambda cfg: share.task(_frozen(cfg), make), share.callbacks
         )
 
     settings = Settings(
