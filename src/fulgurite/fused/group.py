@@ -14,8 +14,9 @@ from fulgurite.fused.gradients import Gradients
 from fulgurite.fused.loop import FusedEpochLoop, Results
 from fulgurite.fused.optimizers import stack_optimizers
 from fulgurite.fused.program import Dropout, Program, StepOutput
-from fulgurite.fused.records import Call
-from fulgurite.fused.signature import differing, lifted, traced_state
+from fulgurite.fused.reads import Reads
+from fulgurite.fused.records import Call, UnfusableError
+from fulgurite.fused.signature import alike, differing, lifted, traced_state
 from fulgurite.fused.stack import Stack
 from fulgurite.training.products import fast_products
 
@@ -51,9 +52,12 @@ class Group:
         self._compiled = False
         self._gradients = Gradients(self.loops, self._stack)
         self._precision: Any = loops[0].trainer.precision_plugin
+        self._reads = Reads()
+        self._traced: dict[int, list[Any]] = {}
+        # Before the trace, and whole: another trace may read more.
+        self._whole = [traced_state(loop) for loop in self.loops]
         batches = Batches(self.loops, 1)
         self._program(self._precision.convert_input(batches[0]), batches.shared)
-        self._traced = [traced_state(loop) for loop in self.loops]
         self._seen = [self._place(own) for own in range(len(loops))]
 
     @property
@@ -66,7 +70,7 @@ class Group:
         found = []
         for own in self.waiting:
             place = self._place(own)
-            if place != self._seen[own] and traced_state(self.loops[own]) != self._traced[own]:
+            if place != self._seen[own] and traced_state(self.loops[own], self._reads) != self._traced[own]:
                 found.append(own)
             self._seen[own] = place
         return found
@@ -77,11 +81,19 @@ class Group:
         return loop.trainer.current_epoch, loop.val_loop.batch_progress.total.ready
 
     def run(self, number: int) -> dict[int, Results]:
-        """Make the next steps of all members that have not ended; their results by the number of the member."""
+        """Make the next steps of all members that have not ended; their results by the number of the member.
+
+        Raises:
+            UnfusableError: when batches of this shape cannot be batched; no step was made.
+        """
         first = self.waiting[0]
         # Rows of members that have ended go on with another's batches and rates; nobody looks at them.
         stand_in = [first if ended else own for own, ended in enumerate(self.ended)]
         batches = Batches([self.loops[own] for own in stand_in], number)
+        batch = self._precision.convert_input(batches[0])
+        # Before anything is stepped. Batches of another shape come at the start of a run only.
+        with fast_products(self._device):
+            program = self._program(batch, batches.shared)
         for own in self.waiting:
             # Else a schedule warns that it was stepped first.
             self.loops[own].optimizer._opt_called = True  # type: ignore[attr-defined]
@@ -93,8 +105,7 @@ class Group:
         with fast_products(self._device):
             clock = Clock(self._device)
             for step in range(number):
-                batch = self._precision.convert_input(batches[step])
-                program = self._program(batch, batches.shared)
+                batch = self._precision.convert_input(batches[step]) if step else batch
                 out = program(batch, self._masks(program.dropouts, step))
                 added = self._gradients.add(out.gradients, added)
                 if is_update[step]:
@@ -143,10 +154,24 @@ class Group:
         if key not in self._programs:
             model = self.loops[self.waiting[0]].model
             with self._precision.train_step_context():
-                self._programs[key] = Program(model, self._stack, self._lifted, self._differing, batch, shared=shared)
+                known = self._reads.number
+                program = Program(model, self._stack, self._lifted, self._differing, self._reads, batch, shared=shared)
+            if self._reads.number > known:
+                self._compare_what_was_read()
+            self._programs[key] = program
             if self._compiled:
-                self._programs[key].compile()
+                program.compile()
         return self._programs[key]
+
+    def _compare_what_was_read(self) -> None:
+        """Take down what a trace has read, which must be the same in all members, and still be what it was."""
+        loops = {own: self.loops[own] for own in self.waiting}
+        is_first = not self._programs
+        if not alike([loop.model for loop in loops.values()], self._lifted, self._reads) or not (
+            is_first or all(traced_state(loop) == self._whole[own] for own, loop in loops.items())
+        ):
+            raise UnfusableError("its training step reads what hooks have changed")
+        self._traced = {own: traced_state(loop, self._reads) for own, loop in loops.items()}
 
     def _masks(self, dropouts: Sequence[Dropout], step: int) -> list[Tensor]:
         """What the members' solo runs would multiply with in the step after ``step`` others, K x S for each dropout."""

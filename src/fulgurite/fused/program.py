@@ -16,6 +16,7 @@ from torch.func import functional_call, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from fulgurite.fused.memory import is_out_of_memory
+from fulgurite.fused.reads import Reads
 from fulgurite.fused.records import Call, Recorder, UnfusableError
 from fulgurite.fused.rules import Rules
 from fulgurite.fused.stack import Stack
@@ -63,6 +64,7 @@ class Program:
         stack: the members' tensors.
         lifted: attributes that differ between members, (module's name, attribute) to a tensor of K.
         differing: hyper-parameters that differ between members and are not lifted.
+        reads: takes down what of ``model`` the trace has read.
         batch: an example (x, y), each K x B x ..., or B x ... when ``shared``.
         shared: all members see the same batch.
 
@@ -80,6 +82,7 @@ class Program:
         stack: Stack,
         lifted: Mapping[tuple[str, str], Tensor],
         differing: Sequence[str],
+        reads: Reads,
         batch: Sequence[Tensor],
         *,
         shared: bool,
@@ -89,6 +92,7 @@ class Program:
         self._lifted = list(lifted.values())
         self._lifted_names = list(lifted)
         self._differing = differing
+        self._reads = reads
         self._batch_dim = None if shared else 0
         self._has_output = False
         self.calls: list[Call] = []
@@ -145,7 +149,8 @@ class Program:
             tensors = dict(zip([*names, *constants], [*trained, *constant], strict=True))
             with (
                 recorder.watching(self._model),
-                alone(self._model, dict(zip(self._lifted_names, lifted, strict=True)), self._differing),
+                alone(self._model, dict(zip(self._lifted_names, lifted, strict=True)), self._differing, self._reads),
+                self._reads.watching(self._model),
                 Rules(drop or (lambda x, p: x * next(waiting))),
             ):
                 out = functional_call(_Step(self._model), {f"model.{k}": v for k, v in tensors.items()}, tuple(batch))

@@ -49,7 +49,11 @@ class CompiledEpochLoop(FusedEpochLoop):
     def _ask(self) -> Answer | Results:
         if not isinstance(self._way, Group):
             return self._way
-        return self._way.run(int(min(self.num_wanted(), self._at_most)))[0]
+        try:
+            return self._way.run(int(min(self.num_wanted(), self._at_most)))[0]
+        except UnfusableError as error:
+            self._tell(f"compiled no longer: {error}")
+            return Answer.ALONE
 
     def _account(self, data_fetcher: Any, results: Results) -> None:
         super()._account(data_fetcher, results)

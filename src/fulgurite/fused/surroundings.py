@@ -4,7 +4,7 @@ A trace keeps what a step did once. Whatever it reads that changes from step to 
 frozen in silence; so such things are lifted to tensors, or refuse to be read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -14,6 +14,7 @@ from pytorch_lightning.utilities.parsing import AttributeDict
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from fulgurite.fused.reads import Reads
 from fulgurite.fused.records import UnfusableError
 
 # In the place of a module's name: an entry of ``self.hparams``.
@@ -39,7 +40,11 @@ BATCH_IDX = _Forbidden("batch_idx")
 
 
 class _HParams(AttributeDict):
-    """Hyper-parameters, some of which are lifted or may not be read."""
+    """Hyper-parameters, some of which are lifted or may not be read; notes which are."""
+
+    def __init__(self, values: Mapping[str, Any], reads: Reads) -> None:
+        super().__init__(values)
+        vars(self)["reads"] = reads
 
     def __getattr__(self, key: str) -> Any:
         try:
@@ -48,10 +53,43 @@ class _HParams(AttributeDict):
             raise AttributeError(f"there is no hyper-parameter {key}") from error
 
     def __getitem__(self, key: str) -> Any:
+        vars(self)["reads"].hparams.add(key)
         value = super().__getitem__(key)
         if isinstance(value, _Differs):
             raise UnfusableError(f"its training step reads self.hparams.{key}, in which the jobs differ")
         return value
+
+    def __contains__(self, key: object) -> bool:
+        vars(self)["reads"].hparams.add(key)
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __setitem__(self, key: str, value: Any) -> NoReturn:
+        raise UnfusableError(f"its training step keeps something for later in self.hparams.{key}")
+
+
+def _reading_all(name: str) -> Callable[..., Any]:
+    """A method of ``dict`` that looks at all there is."""
+    method = getattr(dict, name)
+
+    def read(hparams: _HParams, *args: Any, **options: Any) -> Any:
+        vars(hparams)["reads"].all = True
+        if any(isinstance(value, _Differs) for value in dict.values(hparams)):
+            raise UnfusableError("its training step reads all of self.hparams, in which the jobs differ")
+        return method(hparams, *args, **options)
+
+    return read
+
+
+for _name in ("__iter__", "__len__", "__eq__", "__ne__", "__or__", "__ror__", "__ior__", "__reversed__", "__repr__"):
+    setattr(_HParams, _name, _reading_all(_name))
+for _name in ("copy", "items", "keys", "values", "pop", "popitem", "setdefault", "update", "clear", "__delitem__"):
+    setattr(_HParams, _name, _reading_all(_name))
 
 
 class _Differs:
@@ -59,13 +97,16 @@ class _Differs:
 
 
 @contextmanager
-def alone(model: pl.LightningModule, lifted: Mapping[tuple[str, str], Any], differing: Sequence[str]) -> Iterator[None]:
+def alone(
+    model: pl.LightningModule, lifted: Mapping[tuple[str, str], Any], differing: Sequence[str], reads: Reads
+) -> Iterator[None]:
     """Set lifted attributes, and keep the model from what is not part of a step, while the context lasts.
 
     Args:
         model: whose step is traced.
         lifted: (module's name, attribute) to its value for one member.
         differing: hyper-parameters that the step may not read.
+        reads: takes down which it does read.
 
     Raises:
         UnfusableError: when the step has changed attributes, which would be lost on the other steps.
@@ -75,10 +116,9 @@ def alone(model: pl.LightningModule, lifted: Mapping[tuple[str, str], Any], diff
         if name != HPARAMS:
             vars(model.get_submodule(name))[attribute] = value
     vars(model)["_trainer"] = _Forbidden("its trainer, or the number of the step or epoch")
-    if "_hparams" in vars(model):
-        of_hparams = {attribute: value for (name, attribute), value in lifted.items() if name == HPARAMS}
-        marked = {key: _Differs() for key in differing}
-        vars(model)["_hparams"] = _HParams({**vars(model)["_hparams"], **marked, **of_hparams})
+    of_hparams = {attribute: value for (name, attribute), value in lifted.items() if name == HPARAMS}
+    marked = {key: _Differs() for key in differing}
+    vars(model)["_hparams"] = _HParams({**model.hparams, **marked, **of_hparams}, reads)
     during = [(module, _sizes(module)) for module, _ in states]
     try:
         with _no_hooks_on_tensors(), _no_new_tensors(model):

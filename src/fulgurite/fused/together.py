@@ -96,7 +96,12 @@ def _train_on(group: Group, members: list[Member], settings: Settings, rung: int
                 release(members)
                 return
             step_s = group.step_s
-            group = Group([member.request for member in members])
+            try:
+                group = Group([member.request for member in members])
+            except UnfusableError as error:
+                settings.tell(f"{named(members)} go on alone: {error}")
+                release(members)
+                return
             _compile_if_it_pays(group, step_s, settings)
         if group.waiting:
             _advance(group, members, settings)
@@ -124,7 +129,15 @@ def _advance(group: Group, members: list[Member], settings: Settings, at_most: i
     if not group.waiting:
         return
     number = min(group.loops[own].num_wanted() for own in group.waiting)
-    for own, results in group.run(number if at_most is None else min(number, at_most)).items():
+    try:
+        made = group.run(number if at_most is None else min(number, at_most))
+    except UnfusableError as error:
+        left = [members[own] for own in group.waiting]
+        settings.tell(f"{named(left)} go on alone: {error}")
+        release(left)
+        group.ended = [True] * len(group.ended)
+        return
+    for own, results in made.items():
         members[own].resume(results)
         group.ended[own] = members[own].request is None
 
