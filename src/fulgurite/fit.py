@@ -80,7 +80,8 @@ def _fit(run: Run) -> Outcome:
     if best is not None and best.best_model_score is not None:
         objective, path = float(best.best_model_score), best.best_model_path
         metrics |= best.best_metrics
-    diverged = run.divergence.diverged or is_lost(metrics)
+    # Of several devices one may log a loss of its own; all must go the same way.
+    diverged = trainer.strategy.reduce_boolean_decision(run.divergence.diverged or is_lost(metrics), all=False)
     # Somebody's own module may have no test.
     if run.test and is_overridden("test_step", run.model) and not diverged and not pruned:
         with _interrupts():

@@ -122,7 +122,10 @@ def _refuse_mistakes(jobs: Sequence[list[str]], compose_job: "Callable[[list[str
             continue
         seen.update(job)
         try:
-            refuse_many_devices(compose_job(job))
+            cfg = compose_job(job)
+            # This launcher starts a process for each device itself, and looks at the devices, too.
+            if cfg.launcher.get("spread") != "data":
+                refuse_many_devices(cfg)
         except Exception as error:
             # Told with this job's choices: a key may exist in model=mlp and not in model=cnn.
             message = explain(error, job)

@@ -21,7 +21,10 @@ class StopOnDivergence(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop when the validation loss is lost."""
-        if not trainer.sanity_checking and is_lost(trainer.callback_metrics, "val/loss"):
+        if trainer.sanity_checking:
+            return
+        # Where devices log losses of their own, one that stops stops all.
+        if trainer.strategy.reduce_boolean_decision(is_lost(trainer.callback_metrics, "val/loss"), all=False):
             self.diverged = True
             trainer.should_stop = True
 

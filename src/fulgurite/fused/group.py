@@ -40,6 +40,7 @@ class Group:
 
     def __init__(self, loops: Sequence[FusedEpochLoop]) -> None:
         self.loops = list(loops)
+        self._ranks = loops[0].ranks
         # A member that has ended and is tested has no training data any more.
         self._device = loops[0].loader.x.device
         self.ended = [False] * len(loops)
@@ -47,6 +48,7 @@ class Group:
         models = [loop.model for loop in loops]
         self._lifted, self._differing = lifted(models), differing(models)
         self._stack = Stack(models)
+        self._buffers = [self._stack.constants[name] for name, _ in models[0].named_buffers()]
         self._optimizer = stack_optimizers([loop.optimizer for loop in loops], self._stack)
         self._programs: dict[Any, Program] = {}
         self._compiled = False
@@ -109,6 +111,7 @@ class Group:
                 out = program(batch, self._masks(program.dropouts, step))
                 added = self._gradients.add(out.gradients, added)
                 if is_update[step]:
+                    self._ranks.average(added, self._buffers)
                     self._optimizer.step(self._gradients.clipped(added), [rates[own][step] for own in stand_in])
                     added = None
                 steps.append(out._replace(gradients=[]))
@@ -220,7 +223,7 @@ class Batches:
                 for loader, rows, start in zip(self._loaders, self._rows, self._start, strict=True)
             ]
             return torch.stack([x for x, _ in pairs]), torch.stack([y for _, y in pairs])
-        rows = torch.cat([each[step] for each in self._rows])  # type: ignore[misc]
+        rows = torch.cat([self._own_part(each[step]) for each in self._rows])
         x = first.x.index_select(0, rows).view(-1, *first.sample_shape)
         if first.augment is not None:
             x = self._augmented(x, step)
@@ -230,12 +233,19 @@ class Batches:
 
     def _augmented(self, x: Tensor, step: int) -> Tensor:
         first, size = self._loaders[0], len(self._loaders)
-        draws = [loader.draws(start + step, len(x) // size) for loader, start in self._each()]
+        global_size = len(x) // size * first.world_size
+        draws = [loader.draws(start + step, global_size) for loader, start in self._each()]
         if self._is_same_augmentation:
             assert first.augment is not None
             return first.augment(x, JointDraws(draws))
         parts = zip(self._loaders, x.chunk(size), draws, strict=True)
         return torch.cat([loader.augment(part, own) for loader, part, own in parts if loader.augment])
+
+    def _own_part(self, rows: Tensor | None) -> Tensor:
+        """Rows of a global batch that this rank computes with, as ``BatchLoader`` cuts it."""
+        assert rows is not None
+        first = self._loaders[0]
+        return rows if first.world_size == 1 else rows.tensor_split(first.world_size)[first.rank]
 
     def _each(self) -> Iterable[tuple[BatchLoader, int]]:
         return zip(self._loaders, self._start, strict=True)

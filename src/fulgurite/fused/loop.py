@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import GradientAccumulationScheduler
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from fulgurite.data.batches import BatchLoader
 from fulgurite.fused.device import Clock, global_state, set_global_state
 from fulgurite.fused.member import Member, current_member
 from fulgurite.fused.memory import Kept
+from fulgurite.fused.ranks import Ranks
 from fulgurite.fused.records import Call, Replay
 from fulgurite.fused.stacked_optimizer import Rates
 from fulgurite.models.supervised import Supervised
@@ -59,6 +61,10 @@ class FusedEpochLoop(FastEpochLoop):
     Everything between training steps (validation, callbacks, checkpoints, logs) is the solo run's.
     """
 
+    # Of Lightning's trainers whose steps can be computed here.
+    strategies: ClassVar[tuple[type, ...]] = (SingleDeviceStrategy,)
+    # Processes that make the same steps with other parts of the batches.
+    ranks = Ranks()
     # Whether it has been told to make its steps itself.
     _alone = False
     # Seconds of the last step that it made itself.
@@ -73,7 +79,7 @@ class FusedEpochLoop(FastEpochLoop):
         self.generator = torch.Generator(self.trainer.strategy.root_device)
         self._member: Member | None = current_member()
         self._has_passed = False
-        self._special = why_special(self.trainer)
+        self._special = why_special(self.trainer, self.strategies)
         if self._special is None:
             self._look_up(data_fetcher)
 
@@ -266,7 +272,7 @@ class FusedEpochLoop(FastEpochLoop):
         if isinstance(self.model, Supervised):
             # As ``Supervised.on_train_batch_start`` does; other models go on drawing from one generator.
             number = self.batch_progress.total.ready + ahead
-            self.generator.manual_seed(derive_seed(self.model.seed, Stream.STEP, number, 0))
+            self.generator.manual_seed(derive_seed(self.model.seed, Stream.STEP, number, self.trainer.global_rank))
 
 
 def _gradient_hook(model: pl.LightningModule) -> str | None:

@@ -5,6 +5,7 @@ would compute training steps it asks for them, and waits until all the others ha
 are computed as one. Threads are used as coroutines here: control is handed over explicitly, nothing runs in parallel.
 """
 
+import os
 import random
 import signal
 import threading
@@ -17,6 +18,9 @@ import numpy as np
 import torch
 from numpy.random import mtrand
 
+# Where Lightning keeps the seed of a run.
+_SEED = "PL_GLOBAL_SEED"
+
 
 class Member(threading.Thread):
     """A job that can be resumed, and pauses whenever it asks for something.
@@ -26,6 +30,7 @@ class Member(threading.Thread):
     Args:
         job: called in the thread.
         name: for messages.
+        after_turn: called with the member when it has paused or ended.
 
     Attributes:
         request: what it waits for; ``None`` once it has ended.
@@ -33,12 +38,15 @@ class Member(threading.Thread):
         is_interrupted: Ctrl-C was pressed while it ran; a job that does not pause should look at it.
     """
 
-    def __init__(self, job: Callable[[], Any], name: str) -> None:
+    def __init__(
+        self, job: Callable[[], Any], name: str, after_turn: "Callable[[Member], None]" = lambda member: None
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self.request: Any = None
         self.error: BaseException | None = None
         self.is_interrupted = False
         self._job = job
+        self._after_turn = after_turn
         self._answer: Any = None
         self._go = threading.Semaphore(0)
         self._paused = threading.Semaphore(0)
@@ -65,6 +73,7 @@ class Member(threading.Thread):
             self._paused.acquire()
             self._generators = _get_generators()
             _set_generators(outside)
+            self._after_turn(self)
         if self.is_interrupted:
             self.is_interrupted = False
             raise KeyboardInterrupt
@@ -132,12 +141,16 @@ def current_member() -> Member | None:
 
 @dataclass
 class _Generators:
-    """States of the global generators of torch, numpy and Python; ``cuda`` is ``None`` before CUDA is used."""
+    """States of the global generators of torch, numpy and Python; ``cuda`` is ``None`` before CUDA is used.
+
+    ``seed`` is what Lightning seeds them with again at the start of a test on several devices.
+    """
 
     torch: torch.Tensor
     cuda: Any
     numpy: Any
     python: tuple[Any, ...]
+    seed: str | None
 
 
 def _fresh_generators() -> _Generators:
@@ -151,7 +164,13 @@ def _fresh_generators() -> _Generators:
 
 def _get_generators() -> _Generators:
     cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
-    return _Generators(torch.default_generator.get_state(), cuda, mtrand.get_bit_generator(), random.getstate())
+    return _Generators(
+        torch.default_generator.get_state(),
+        cuda,
+        mtrand.get_bit_generator(),
+        random.getstate(),
+        os.environ.get(_SEED),
+    )
 
 
 def _set_generators(generators: _Generators) -> None:
@@ -160,3 +179,5 @@ def _set_generators(generators: _Generators) -> None:
         torch.cuda.set_rng_state(generators.cuda)
     mtrand.set_bit_generator(generators.numpy)
     random.setstate(generators.python)
+    if generators.seed is not None:
+        os.environ[_SEED] = generators.seed

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import pairwise
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
@@ -13,6 +14,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from fulgurite.fused.loop import Answer, FusedEpochLoop
 from fulgurite.fused.member import Member, named, waiting
 from fulgurite.fused.memory import num_that_fit
+from fulgurite.fused.ranks import Ranks, Turn
 from fulgurite.fused.signature import signature
 from fulgurite.fused.together import Settings, time_alone, train
 from fulgurite.log import quiet_libraries
@@ -33,7 +35,7 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
     """
     # Before there are other threads, which would have blocks of their own.
     keep_freed_memory()
-    members = [Member(job, name) for name, job in jobs.items()]
+    members = [Member(job, name, partial(_meet, settings.ranks)) for name, job in jobs.items()]
     try:
         # Around all of them: a member that ends first would take the others' warning filters with it.
         with quiet_libraries(), _terminated_like_interrupted():
@@ -47,6 +49,7 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
                 with _products(together[0]):
                     _run_group(together, settings)
     except BaseException as error:
+        settings.ranks.leave()
         with _signals_ignored():
             for member in members:
                 # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
@@ -57,6 +60,15 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
     for member in members:
         if member.error is not None:
             raise member.error
+
+
+def _meet(ranks: Ranks, member: Member) -> None:
+    """See that a member's turn has ended in all ranks, and in the same way."""
+    loop: FusedEpochLoop | None = member.request
+    if loop is None:
+        ranks.meet(Turn.ENDED, 0, 0)
+    else:
+        ranks.meet(Turn.WAITS, loop.trainer.current_epoch, loop.batch_progress.total.ready)
 
 
 @contextmanager
@@ -117,13 +129,13 @@ def _run_group(members: list[Member], settings: Settings) -> None:
     """Train members of one signature to their ends, as many at a time as fit into memory."""
     # To be compared at their rungs, members train together whatever it costs.
     probe = settings.probe and not settings.halving and len(members) > 1
-    solo_s = time_alone(members) if probe else math.inf
+    (solo_s,) = settings.ranks.first(time_alone(members) if probe else math.inf)
     members = waiting(members)
     if not members:
         return
     if len(members) == 1:
         settings.tell(f"job {members[0].name} trains alone: no other job is like it")
-    fit = max(1, num_that_fit(members[0].request) // settings.sharers)
+    fit = int(settings.ranks.least(max(1, num_that_fit(members[0].request) // settings.sharers)))
     if fit < len(members):
         settings.tell(f"{named(members)} are more than fit into memory; {fit} are taken at a time")
     _run_parts(_cut(members, fit), solo_s, settings)
@@ -136,6 +148,7 @@ def _run_parts(parts: Sequence[list[Member]], solo_s: float, settings: Settings)
         try:
             fits = train(part, solo_s, settings)
         except Exception as error:
+            settings.ranks.meet_failed(error)
             for member in part:
                 member.end(RuntimeError(f"the program of {len(part)} fused jobs failed: {error}"))
             settings.tell(f"{named(part)} failed together: {error}")

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fulgurite.errors import Pruned
 from fulgurite.fused.group import CHANGED, Group
@@ -11,6 +11,7 @@ from fulgurite.fused.loop import Answer, FusedEpochLoop
 from fulgurite.fused.member import Member, named, waiting
 from fulgurite.fused.memory import is_out_of_memory
 from fulgurite.fused.program import compiling_pays
+from fulgurite.fused.ranks import Ranks
 from fulgurite.fused.records import UnfusableError
 
 # Steps of each kind behind the choice between training together and alone.
@@ -30,6 +31,7 @@ class Settings:
         probe: time both ways first, and train alone what is not faster together.
         rungs: epochs after which these jobs were pruned already, before they were interrupted.
         sharers: processes that use the same device's memory in the same way, this one included.
+        ranks: processes that train the same jobs on other parts of the batches.
     """
 
     tell: Callable[[str], None]
@@ -38,6 +40,7 @@ class Settings:
     probe: bool = True
     rungs: frozenset[int] = frozenset()
     sharers: int = 1
+    ranks: Ranks = field(default_factory=Ranks)
 
 
 def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
@@ -50,7 +53,7 @@ def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
             members = _catch_up(members, settings)
             if not members:
                 return True
-        group = Group([member.request for member in members])
+        group = _grouped(members, settings)
     except UnfusableError as error:
         unpruned = ", none of them pruned" if settings.halving else ""
         settings.tell(f"{named(members)} train alone{unpruned}: {error}")
@@ -62,7 +65,7 @@ def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
         raise
     rung = _prune_at(1, group, members, settings)
     _advance(group, members, settings, _PROBED_STEPS)
-    fused_s = group.step_s
+    (fused_s,) = settings.ranks.first(group.step_s)
     if fused_s > len(members) * solo_s:
         settings.tell(f"{named(members)} train alone: a step takes {_compared(solo_s, fused_s, len(members))}")
         release(members)
@@ -73,6 +76,20 @@ def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
     return True
 
 
+def _grouped(members: Sequence[Member], settings: Settings) -> Group:
+    """A group, or an error, in all ranks; out of memory in all when it is so in one."""
+    try:
+        group = Group([member.request for member in members])
+    except Exception as error:
+        if settings.ranks.any(is_out_of_memory(error))[0]:
+            raise MemoryError from error
+        settings.ranks.meet_failed(error)
+        raise
+    if settings.ranks.any(False)[0]:
+        raise MemoryError
+    return group
+
+
 def _catch_up(members: list[Member], settings: Settings) -> list[Member]:
     """Bring members that were interrupted in different epochs to the same one; those that have not ended by then."""
     while True:
@@ -81,7 +98,7 @@ def _catch_up(members: list[Member], settings: Settings) -> list[Member]:
         behind = [member for member in members if epochs[member] < max(epochs.values())]
         if not behind:
             return members
-        group = Group([member.request for member in behind])
+        group = _grouped(behind, settings)
         while all(member.request and member.request.trainer.current_epoch == epochs[member] for member in behind):
             _advance(group, behind, settings)
 
@@ -95,9 +112,9 @@ def _train_on(group: Group, members: list[Member], settings: Settings, rung: int
             if len(members) == 1:
                 release(members)
                 return
-            step_s = group.step_s
+            (step_s,) = settings.ranks.first(group.step_s)
             try:
-                group = Group([member.request for member in members])
+                group = _grouped(members, settings)
             except UnfusableError as error:
                 settings.tell(f"{named(members)} go on alone: {error}")
                 release(members)
@@ -122,7 +139,9 @@ def time_alone(members: Sequence[Member]) -> float:
 
 def _advance(group: Group, members: list[Member], settings: Settings, at_most: int | None = None) -> None:
     """Make the next steps of a group, and let its members account for them."""
-    for own in group.changed():
+    changed = group.changed()
+    flags = settings.ranks.any(*(own in changed for own in range(len(members))))
+    for own in [own for own, is_changed in enumerate(flags) if is_changed]:
         settings.tell(f"job {members[own].name} goes on alone: {CHANGED}")
         members[own].resume(Answer.ALONE)
         group.ended[own] = True
@@ -163,7 +182,10 @@ def _are_at(epoch: int, group: Group) -> bool:
 def _prune(group: Group, members: list[Member], settings: Settings) -> None:
     """End all members but the best."""
     assert settings.halving is not None
-    ranked = sorted(group.waiting, key=lambda own: group.loops[own].score(), reverse=True)
+    scores = dict(
+        zip(group.waiting, settings.ranks.first(*(group.loops[own].score() for own in group.waiting)), strict=True)
+    )
+    ranked = sorted(group.waiting, key=scores.__getitem__, reverse=True)
     kept = math.ceil(len(ranked) / settings.halving)
     for own in ranked[kept:]:
         members[own].end(Pruned("others of its sweep are better"))

@@ -33,14 +33,19 @@ def is_covered(trainer: Any) -> bool:
     return isinstance(trainer.lightning_module, Supervised) and why_special(trainer) is None
 
 
-def why_special(trainer: Any) -> str | None:
-    """What this run's training steps need beyond forward, backward and update, in words; ``None`` when nothing."""
+def why_special(trainer: Any, strategies: tuple[type, ...] = (SingleDeviceStrategy,)) -> str | None:
+    """What this run's training steps need beyond forward, backward and update, in words; ``None`` when nothing.
+
+    Args:
+        trainer: of the run.
+        strategies: of Lightning, that are not special.
+    """
     model, optimizers = trainer.lightning_module, trainer.optimizers
     base = Supervised if isinstance(model, Supervised) else pl.LightningModule
     special = {
         "its data does not come from memory": not isinstance(trainer.train_dataloader, BatchLoader),
         "it optimises by hand": not model.automatic_optimization,
-        f"its strategy is {type(trainer.strategy).__name__}": type(trainer.strategy) is not SingleDeviceStrategy,
+        f"its strategy is {type(trainer.strategy).__name__}": type(trainer.strategy) not in strategies,
         f"trainer.precision={trainer.precision} is not 32-true, 64-true, bf16-mixed": not _is_plain_precision(trainer),
         "it has a profiler": not isinstance(trainer.profiler, PassThroughProfiler),
         "trainer.detect_anomaly is on": bool(trainer._detect_anomaly),

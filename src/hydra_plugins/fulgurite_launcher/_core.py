@@ -3,7 +3,8 @@
 Imports no torch: where drivers do the work, each of them imports it, at the same time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -28,12 +29,15 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
     configs = dict(_jobs.composed(launcher, job_overrides, initial_job_idx))
     for config in configs.values():
         _check(config)
-    devices = _devices.of(list(configs.values()), launcher.drivers)
+    find = _devices.of_ranks if launcher.spread == "data" else _devices.of
+    devices = find(list(configs.values()), launcher.drivers)
     records = {number: record_in(job_folder(cfg)) for number, cfg in configs.items()}
     ended = {number: record for number, record in records.items() if record is not None and record.status in ENDED}
     returns = {number: _skip(launcher, configs[number]) for number in ended}
     work = _share_out(launcher, configs, ended, devices)
-    if len(work) > 1:
+    if devices.are_ranks and work:
+        returns |= _run_ranks(work[0], devices, records)
+    elif len(work) > 1:
         returns |= _run_drivers(work, devices, records)
     elif work:
         from hydra_plugins.fulgurite_launcher._programs import run_share
@@ -66,7 +70,8 @@ def _share_out(
     """The shares that hold work."""
     numbers = list(configs)
     # The programs are those of all jobs: a sweep that goes on has the programs that it had.
-    cut = shares(list(configs.values()), launcher.max_members, devices.num_drivers)
+    num_parts = 1 if devices.are_ranks else devices.num_drivers
+    cut = shares(list(configs.values()), launcher.max_members, num_parts)
     parts = [[_left([numbers[own] for own in program], ended) for program in part] for part in cut]
     busy = [part for part in ([each for each in part if each.jobs] for part in parts) if part]
     return [
@@ -78,7 +83,9 @@ def _share_out(
             compile=launcher.compile,
             probe=launcher.probe,
             halving=launcher.halving,
-            sharers=devices.sharers(len(busy)),
+            sharers=devices.sharers(devices.num_drivers if devices.are_ranks else len(busy)),
+            num_ranks=devices.num_drivers if devices.are_ranks else 1,
+            device="cuda" if devices.gpus else "cpu",
         )
         for part in busy
     ]
@@ -104,23 +111,47 @@ def _run_drivers(
         before: the records of all jobs until now.
     """
     returns: dict[int, JobReturn] = {}
+    with _abandoned_on_interrupt(work):
+        _drivers.drive(
+            work,
+            [devices.environment(own, len(work)) for own in range(len(work))],
+            lambda own, end: returns.update(_collect(work[own], end, before)),
+        )
+    return returns
+
+
+def _run_ranks(share: Share, devices: _devices.Devices, before: dict[int, Result | None]) -> dict[int, JobReturn]:
+    """Run a share in several processes at once; what came of its jobs is read from their folders.
+
+    Args:
+        share: what all of them do.
+        devices: one for each.
+        before: the records of all jobs until now.
+    """
+    with _abandoned_on_interrupt([share]):
+        return _collect(share, _drivers.drive_ranks(share, devices.rank_environments()), before)
+
+
+def _collect(share: Share, end: str, before: dict[int, Result | None]) -> dict[int, JobReturn]:
+    """What came of the jobs of a share whose process has ended, in the words ``end``."""
+    returns = {}
+    for number, config in sorted(share.configs.items()):
+        overrides = list(config.hydra.overrides.task)
+        value = share.task.collect(number, job_folder(config), overrides, end, before[number])
+        returns[number] = JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=value)
+    return returns
+
+
+@contextmanager
+def _abandoned_on_interrupt(work: Sequence[Share]) -> Iterator[None]:
+    """Record jobs as interrupted whose process did not come to do so."""
     # Also where nothing comes of them: it is said of the sweep how to go on.
-    task = work[0].task
-    task.folder = job_folder(next(iter(work[0].configs.values()))).parent
-
-    def collect(own: int, end: str) -> None:
-        for number, config in sorted(work[own].configs.items()):
-            overrides = list(config.hydra.overrides.task)
-            value = task.collect(number, job_folder(config), overrides, end, before[number])
-            returns[number] = JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=value)
-
+    work[0].task.folder = job_folder(next(iter(work[0].configs.values()))).parent
     try:
-        _drivers.drive(work, [devices.environment(own, len(work)) for own in range(len(work))], collect)
+        yield
     except KeyboardInterrupt:
         for config in (each for share in work for each in share.configs.values()):
             record = record_in(job_folder(config))
             if record is not None and record.status == "running":
-                # Its process did not come to say so.
                 abandon(job_folder(config), record.overrides, "")
         raise
-    return returns

@@ -7,6 +7,8 @@ import sys
 import threading
 
 INTERRUPTED = 130
+# Exit code of one that has ended because another had.
+LOST = 75
 
 
 def main() -> int:
@@ -33,11 +35,12 @@ def _run() -> int:
     hydra = next(iter(share.configs.values())).hydra
     configure_log(hydra.hydra_logging, hydra.verbose)
     from hydra_plugins.fulgurite_launcher._programs import run_share
+    from hydra_plugins.fulgurite_launcher._rank import run_as_rank
 
     # As everywhere, also where the first process was started in the background, without Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        run_share(share)
+        run_share(share) if share.num_ranks == 1 else run_as_rank(share)
     except KeyboardInterrupt:
         # The first process says so.
         return INTERRUPTED

@@ -26,6 +26,8 @@ _COMMAND = [sys.executable, "-P", "-m", _driver.__name__]
 _POLL_S = 0.05
 # For drivers to interrupt their jobs in.
 _GRACE_S = 8.0
+# For a rank that was killed to be seen as such; the others end as soon as it does.
+_CAUSE_S = 1.0
 
 Process = subprocess.Popen[bytes]
 
@@ -41,6 +43,55 @@ def drive(work: Sequence[Share], environments: Sequence[Mapping[str, str]], ende
     Raises:
         KeyboardInterrupt: for Ctrl-C or a termination signal, after all of them have ended.
     """
+    with _started(work, environments) as processes:
+        for own in _as_they_end(processes):
+            ended(own, _told(processes, own))
+
+
+def drive_ranks(share: Share, environments: Sequence[Mapping[str, str]]) -> str:
+    """Run one share in several processes at once, none of which goes on without the others.
+
+    Args:
+        share: what they do.
+        environments: the environment of each.
+
+    Returns:
+        How the first of them has ended that did not do all, in words; how all have, when they did.
+
+    Raises:
+        KeyboardInterrupt: see ``drive``.
+    """
+    with _started([share] * len(environments), environments, num_interrupted=1) as processes:
+        for own in _as_they_end(processes):
+            if processes[own].returncode:
+                _wait_for_cause(processes)
+                break
+        codes = [process.poll() for process in processes]
+        # Killed at once: they would wait for it.
+        for process in processes:
+            process.kill()
+    others = [own for own, code in enumerate(codes) if code not in (None, 0, _driver.LOST)]
+    return _told(processes, next(iter(others), next((own for own, code in enumerate(codes) if code), 0)))
+
+
+def _wait_for_cause(processes: Sequence[Process]) -> None:
+    """Wait until one has ended by itself, not because another had."""
+    until = time.monotonic() + _CAUSE_S
+    while all(process.poll() in (None, 0, _driver.LOST) for process in processes) and time.monotonic() < until:
+        time.sleep(_POLL_S)
+
+
+@contextmanager
+def _started(
+    work: Sequence[Share], environments: Sequence[Mapping[str, str]], num_interrupted: int | None = None
+) -> Iterator[list[Process]]:
+    """Processes with their shares, none of which outlives the context.
+
+    Args:
+        work: what each process does.
+        environments: the environment of each.
+        num_interrupted: how many, from the first, are asked to end; the others are killed after them.
+    """
     processes: list[Process] = []
     with _terminated_like_interrupted():
         try:
@@ -49,10 +100,13 @@ def drive(work: Sequence[Share], environments: Sequence[Mapping[str, str]], ende
                 processes.append(_start(environment))
             for process, share in zip(processes, work, strict=True):
                 _hand_over(process, share)
-            for own in _as_they_end(processes):
-                ended(own, f"driver {own + 1} of {len(work)} {_end_of(processes[own])}")
+            yield processes
         finally:
-            _end(processes)
+            _end(processes, num_interrupted)
+
+
+def _told(processes: Sequence[Process], own: int) -> str:
+    return f"driver {own + 1} of {len(processes)} {_end_of(processes[own])}"
 
 
 def _start(environment: Mapping[str, str]) -> Process:
@@ -93,15 +147,16 @@ def _end_of(process: Process) -> str:
         return f"was ended by signal {-code}"
 
 
-def _end(processes: Sequence[Process]) -> None:
+def _end(processes: Sequence[Process], num_interrupted: int | None) -> None:
     """Interrupt those that have not ended; kill those that do not listen, at once when the user is impatient."""
     try:
-        for process in processes:
+        asked = processes[:num_interrupted]
+        for process in asked:
             # Windows has no such signal; there all processes at the terminal hear Ctrl-C.
             if process.poll() is None and os.name == "posix":
                 process.send_signal(signal.SIGINT)
         until = time.monotonic() + _GRACE_S
-        for process in processes:
+        for process in asked:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, until - time.monotonic()))
     finally:

@@ -12,30 +12,41 @@ from omegaconf.errors import OmegaConfBaseException
 from fulgurite import hydra_job
 from fulgurite.build import Run, build
 from fulgurite.fused.loop import FusedEpochLoop
+from fulgurite.fused.ranks import Ranks
 from fulgurite.fused.run import run_together
+from fulgurite.fused.spread import SpreadEpochLoop, spread
 from fulgurite.fused.together import Settings
 from fulgurite.groups import structure_of
 from fulgurite.sweep import job_folder
 from hydra_plugins.fulgurite_launcher._share import Share
 
 
-def run_share(share: Share) -> dict[int, JobReturn]:
-    """Run the jobs of ``share``, program by program; their results by number."""
+def run_share(share: Share, ranks: Ranks | None = None) -> dict[int, JobReturn]:
+    """Run the jobs of ``share``, program by program; their results by number.
+
+    Args:
+        share: the jobs.
+        ranks: processes that run the same share on other parts of the batches.
+    """
+    ranks = ranks or Ranks()
     returns: dict[int, JobReturn] = {}
-    make = _Maker()
+    make = _Maker(ranks)
 
     def start(number: int) -> None:
-        config = share.configs[number]
+        config, failed_before = share.configs[number], share.task.num_failed
         returns[number] = hydra_job.run(
             config, job_folder(config), lambda cfg: share.task(_frozen(cfg), make), share.callbacks
         )
+        if share.task.num_failed > failed_before:
+            ranks.meet_failed(f"job {number + 1}")
 
     settings = Settings(
-        tell=partial(print, flush=True),
+        tell=partial(print, flush=True) if ranks.rank == 0 else lambda line: None,
         halving=share.halving,
         compile=share.compile,
         probe=share.probe,
         sharers=share.sharers,
+        ranks=ranks,
     )
     for program in share.programs:
         jobs = {str(number + 1): partial(start, number) for number in program.jobs}
@@ -54,14 +65,22 @@ def _frozen(cfg: DictConfig) -> DictConfig:
 
 
 class _Maker:
-    """Builds the runs of a share: they share their data, and only the first of them tries its validation out."""
+    """Builds the runs of a share: they share their data, and only the first of them tries its validation out.
 
-    def __init__(self) -> None:
+    Args:
+        ranks: who trains them.
+    """
+
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks = ranks
         self._loaded: dict[str, Any] = {}
         self._tried: set[str] = set()
 
     def __call__(self, cfg: DictConfig) -> Run:
-        run = build(cfg, epoch_loop=FusedEpochLoop, loaded=self._loaded)
+        loop = FusedEpochLoop if self._ranks.size == 1 else SpreadEpochLoop
+        run = build(cfg, epoch_loop=loop, loaded=self._loaded)
+        if self._ranks.size > 1:
+            spread(run.trainer, self._ranks)
         structure = structure_of(cfg)
         if structure in self._tried:
             run.trainer.num_sanity_val_steps = 0

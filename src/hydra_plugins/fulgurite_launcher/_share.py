@@ -35,6 +35,8 @@ class Share:
         probe: see ``FusedLauncher``.
         halving: see ``FusedLauncher``.
         sharers: processes that use the same device's memory, this one included.
+        num_ranks: processes that run these same jobs, each on its part of every batch.
+        device: kind of device that they train on, ``cuda`` or ``cpu``.
     """
 
     configs: Mapping[int, DictConfig]
@@ -45,3 +47,5 @@ class Share:
     probe: bool
     halving: int | None
     sharers: int = 1
+    num_ranks: int = 1
+    device: str = "cpu"

@@ -33,9 +33,9 @@ class FusedLauncher(Launcher):
     """Trains the jobs of a sweep as one program, as far as they are alike.
 
     Args:
-        drivers: processes that share out the jobs, each on a GPU or on its share of the cores; ``auto`` for as many as
-            there are GPUs.
-        spread: what is shared out: ``members``, whole jobs.
+        drivers: processes that share out the work, each on a GPU or on its share of the cores; ``auto`` for as many as
+            there are GPUs, or as ``trainer.devices`` says.
+        spread: what is shared out: ``members``, whole jobs, or ``data``, each batch of all jobs.
         max_members: jobs in one program at most.
         compile: ``true``, ``false``, or ``auto``: where it pays.
         probe: time both ways first, and train alone what is not faster together.
@@ -49,7 +49,7 @@ class FusedLauncher(Launcher):
         self, drivers: int | str, spread: str, max_members: int, compile: bool | str, probe: bool, halving: int | None
     ) -> None:
         self.drivers = None if drivers == "auto" else _check_drivers(drivers)
-        _check_spread(spread)
+        self.spread = check_choice("launcher.spread", spread, ["members", "data"])
         self.max_members = check_int("launcher.max_members", max_members)
         self.compile = None if compile == "auto" else check_bool("launcher.compile", compile)
         self.probe = check_bool("launcher.probe", probe)
@@ -74,12 +74,3 @@ def _check_drivers(value: Any) -> int:
         return check_int("launcher.drivers", value)
     except ConfigError as error:
         raise ConfigError(f"launcher.drivers must be an integer >= 1 or auto, got {value!r}") from error
-
-
-def _check_spread(value: Any) -> None:
-    if value == "data":
-        raise ConfigError(
-            "launcher.spread must be members, got 'data': a job's batch is not split over devices in a fused sweep; "
-            "launcher.drivers=2 shares out the jobs, and a job on several devices runs by itself, without -m"
-        )
-    check_choice("launcher.spread", value, ["members"])
