@@ -16,8 +16,10 @@ from fulgurite.fused.optimizers import stack_optimizers
 from fulgurite.fused.program import Dropout, Program, StepOutput
 from fulgurite.fused.reads import Reads
 from fulgurite.fused.records import Call, UnfusableError
-from fulgurite.fused.signature import alike, differing, lifted, traced_state
+from fulgurite.fused.signature import differing, lifted
 from fulgurite.fused.stack import Stack
+from fulgurite.fused.surroundings import HPARAMS
+from fulgurite.fused.traced_state import alike, traced_state
 from fulgurite.training.products import fast_products
 
 # Said of a member that is no longer what was traced.
@@ -169,10 +171,10 @@ class Group:
     def _compare_what_was_read(self) -> None:
         """Take down what a trace has read, which must be the same in all members, and still be what it was."""
         loops = {own: self.loops[own] for own in self.waiting}
-        is_first = not self._programs
-        if not alike([loop.model for loop in loops.values()], self._lifted, self._reads) or not (
-            is_first or all(traced_state(loop) == self._whole[own] for own, loop in loops.items())
-        ):
+        # Those that differ and are not lifted are refused when they are read.
+        may_differ = {*self._lifted, *((HPARAMS, key) for key in self._differing)}
+        is_same = not self._programs or all(traced_state(loop) == self._whole[own] for own, loop in loops.items())
+        if not is_same or not alike([loop.model for loop in loops.values()], may_differ, self._reads):
             raise UnfusableError("its training step reads what hooks have changed")
         self._traced = {own: traced_state(loop, self._reads) for own, loop in loops.items()}
 

@@ -4,6 +4,7 @@ A trace keeps what a step did once. Whatever it reads that changes from step to 
 frozen in silence; so such things are lifted to tensors, or refuse to be read.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -14,7 +15,7 @@ from pytorch_lightning.utilities.parsing import AttributeDict
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from fulgurite.fused.reads import Reads
+from fulgurite.fused.reads import Reads, attributes
 from fulgurite.fused.records import UnfusableError
 
 # In the place of a module's name: an entry of ``self.hparams``.
@@ -119,12 +120,14 @@ def alone(
     of_hparams = {attribute: value for (name, attribute), value in lifted.items() if name == HPARAMS}
     marked = {key: _Differs() for key in differing}
     vars(model)["_hparams"] = _HParams({**model.hparams, **marked, **of_hparams}, reads)
-    during = [(module, _sizes(module)) for module, _ in states]
+    # As each job began; in these they may differ, too.
+    vars(model)["_hparams_initial"] = _Forbidden("self.hparams_initial")
+    during = [(module, _sizes(model, module)) for module, _ in states]
     try:
         with _no_hooks_on_tensors(), _no_new_tensors(model):
             yield
         for module, sizes in during:
-            changed = {key for key, size in _sizes(module).items() if sizes.get(key) != size}
+            changed = {key for key, size in _sizes(model, module).items() if sizes.get(key) != size}
             if changed:
                 raise UnfusableError(f"its training step keeps something for later in self.{min(changed)}")
     finally:
@@ -177,10 +180,10 @@ def _innermost(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _sizes(module: nn.Module) -> dict[str, tuple[int, int]]:
-    """Of each attribute, which object it is, and how much it holds."""
+def _sizes(model: nn.Module, module: nn.Module) -> dict[str, tuple[int, int]]:
+    """Of each attribute of one of a model's modules, which object it is, and how much it holds."""
     return {
-        key: (id(value), len(value) if isinstance(value, list | dict | set) else 0)
-        for key, value in vars(module).items()
-        if not key.startswith("_") and not isinstance(value, Tensor)
+        key: (id(value), len(value) if isinstance(value, list | dict | set | deque) else 0)
+        for key, value in attributes(model, module)
+        if not isinstance(value, Tensor)
     }

@@ -15,8 +15,9 @@ from torch import nn
 from fulgurite import build as building
 from fulgurite.fused import group
 from fulgurite.fused.reads import Reads
-from fulgurite.fused.signature import alike, traced_state
+from fulgurite.fused.records import UnfusableError
 from fulgurite.fused.surroundings import alone
+from fulgurite.fused.traced_state import alike, traced_state
 
 EPOCHS = ("trainer.precision=64-true", "trainer.max_epochs=3")
 CHANGED = "its model or optimiser was changed between two epochs"
@@ -191,6 +192,42 @@ def test_attributes_are_looked_up_as_before_when_a_trace_has_ended_or_failed():
         state_after_a_trace(Net(fails), lambda net: None)
     assert "__getattribute__" not in vars(nn.Module)
     assert nn.Module.__getattribute__ is object.__getattribute__
+
+
+def _counts(net):
+    net._count = getattr(net, "_count", 0) + 1
+
+
+KEPT = {
+    "self._count": _counts,
+    "self.recent": lambda net: net.recent.append(1.0),
+    "self.hparams.alpha": lambda net: setattr(net.hparams, "alpha", 2.0),
+}
+
+
+@pytest.mark.parametrize("where", KEPT)
+def test_a_step_that_keeps_something_for_the_next_is_refused(where):
+    def keeps(net):
+        KEPT[where](net)
+        return 1.0
+
+    with pytest.raises(UnfusableError, match=f"its training step keeps something for later in {where}"):
+        state_after_a_trace(Net(keeps), lambda net: None)
+
+
+@pytest.mark.parametrize(
+    ("read", "reason"),
+    [
+        (lambda net: net.hparams.get("alpha"), r"reads self\.hparams\.alpha, in which the jobs differ"),
+        (lambda net: list(net.hparams.values()), r"reads all of self\.hparams, in which the jobs differ"),
+        (lambda net: net.hparams_initial["beta"], r"reads self\.hparams_initial"),
+    ],
+)
+def test_a_hyper_parameter_in_which_jobs_differ_is_refused_however_it_is_read(read, reason):
+    net = Net(read)
+    batch = torch.randn(3, 1, 28, 28), torch.tensor([1, 2, 3])
+    with pytest.raises(UnfusableError, match=reason), alone(net, {}, ("alpha",), Reads()):
+        net.training_step(batch, 0)
 
 
 @pytest.fixture
