@@ -185,5 +185,6 @@ def _sizes(model: nn.Module, module: nn.Module) -> dict[str, tuple[int, int]]:
     return {
         key: (id(value), len(value) if isinstance(value, list | dict | set | deque) else 0)
         for key, value in attributes(model, module)
-        if not isinstance(value, Tensor)
+        # torch's recurrent layers make a new list of their weights whenever one is put in place.
+        if not isinstance(value, Tensor) and not (isinstance(module, nn.RNNBase) and key.startswith("_flat_weight"))
     }
