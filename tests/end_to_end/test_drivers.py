@@ -200,10 +200,10 @@ def test_one_run_says_that_the_launcher_is_for_sweeps(capfd):
         ("launcher.drivers=many", "launcher.drivers must be an integer >= 1 or auto, got 'many'"),
         (
             "launcher.spread=data",
-            "launcher.spread must be members, got 'data': a job's batch is not split over devices in a fused sweep; "
-            "launcher.drivers=2 shares out the jobs, and a job on several devices runs by itself, without -m",
+            "trainer.devices must be 2 or more with launcher.spread=data, which shares out each batch, got 1; use "
+            "trainer=ddp or trainer=ddp_cpu, or launcher.spread=members",
         ),
-        ("launcher.spread=jobs", "launcher.spread must be one of members; got 'jobs'"),
+        ("launcher.spread=jobs", "launcher.spread must be one of data, members; got 'jobs'"),
         (
             "hydra.job.chdir=true",
             "hydra.job.chdir must be false with launcher=fused, got true: its jobs share one working directory; "
