@@ -59,10 +59,12 @@ class Reads:
         found: Callable[[nn.Module, str], Any] = nn.Module.__getattribute__
 
         def look_up(module: nn.Module, key: str) -> Any:
+            if id(module) not in names:
+                return found(module, key)
             if key in _OF_ALL:
                 caller = sys._getframe(1)
                 self.all = self.all or (caller.f_globals.get("__name__"), caller.f_code.co_name) not in _OF_ONE
-            elif key not in _BOOKKEEPING and id(module) in names:
+            elif key not in _BOOKKEEPING:
                 self.attributes.add((names[id(module)], key))
             return found(module, key)
 

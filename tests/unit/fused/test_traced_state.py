@@ -146,6 +146,12 @@ def test_a_change_of_what_no_trace_has_read_is_not():
     assert before == after
 
 
+def test_a_layer_made_in_the_step_tells_nothing_of_the_model():
+    net = Net(lambda net: nn.Sequential(nn.Flatten(), nn.Linear(1, 1))(torch.ones(1, 1)).sum())
+    before, after = state_after_a_trace(net, _everything_unread)
+    assert before == after
+
+
 def test_modes_and_what_is_trained_are_compared_though_no_step_reads_them():
     for change in (lambda net: net.net[3].eval(), lambda net: net.net[1].weight.requires_grad_(False)):
         before, after = state_after_a_trace(Net(), change)
@@ -232,12 +238,12 @@ def test_a_hyper_parameter_in_which_jobs_differ_is_refused_however_it_is_read(re
 
 @pytest.fixture
 def jobs(compose_config, tmp_path, monkeypatch):
-    """Configs of two jobs whose models a function makes."""
+    """Configs of jobs whose models a function makes."""
 
-    def use(make, *options):
+    def use(make, *options, number=2):
         monkeypatch.setattr(building, "build_model", lambda cfg: seeded(make, cfg.seed))
         cfg = compose_config(*SMALL, *EPOCHS, *options)
-        return [[vary(cfg, tmp_path / kind / str(n), f"seed={n}") for n in range(2)] for kind in ("fused", "solo")]
+        return [[vary(cfg, tmp_path / kind / str(n), f"seed={n}") for n in range(number)] for kind in ("fused", "solo")]
 
     return use
 
@@ -263,6 +269,27 @@ def test_a_model_that_keeps_scores_in_its_validation_hooks_stays_in_its_program(
     assert len(together.lines) == 1
     assert "train as one" in together.lines[0]
     assert_as_alone(together.runs, solo)
+
+
+class Stops(Net):
+    """The first two of four end after an epoch, and the others make a program of their own."""
+
+    not_in_step = ("number_of_job",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number_of_job = torch.initial_seed()
+
+    def on_train_epoch_end(self):
+        self.trainer.should_stop = self.number_of_job < 2
+
+
+def test_what_no_step_reads_may_differ_when_those_that_are_left_make_a_new_program(jobs):
+    fused, solo = jobs(Stops, number=4)
+    together = train_together(fused)
+    assert len(together.lines) == 1
+    assert [outcome.epochs for outcome in together.outcomes] == [1, 1, 3, 3]
+    assert_as_alone(together.runs[2:], solo[2:])
 
 
 class ReadsBest(Net):
