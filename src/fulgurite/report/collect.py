@@ -5,10 +5,11 @@ Reads each job's ``result.json`` and nothing else, so it works while the sweep r
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fulgurite.errors import RunFolderError
+from fulgurite.report.paired import Paired, paired
 from fulgurite.result import FILE_NAME, INDIFFERENT, Result, read_result
 
 # In the name of a repetition's folder: a check of a job, not another seed of it.
@@ -50,6 +51,8 @@ class Row:
         seconds: mean wall-clock time of the finished jobs, in seconds.
         status: ``finished`` when all jobs are, else the count of each status, such as ``2 finished, 1 failed``.
         jobs: the jobs.
+        to_best: the row beside the first one, over the seeds that both have finished; ``None`` for the first itself,
+            and where there are not two such seeds.
     """
 
     setting: Mapping[str, str]
@@ -62,6 +65,7 @@ class Row:
     seconds: float | None
     status: str
     jobs: tuple[Job, ...]
+    to_best: Paired | None = None
 
 
 def collect(folder: Path) -> list[Row]:
@@ -81,7 +85,8 @@ def collect(folder: Path) -> list[Row]:
         values = _values(job.result.overrides)
         setting = tuple((key, values.get(key, "default")) for key in swept if key != _SEED)
         groups.setdefault(setting, []).append(job)
-    return sorted([_fold(dict(setting), group) for setting, group in groups.items()], key=_rank) + unreadable
+    rows = sorted([_fold(dict(setting), group) for setting, group in groups.items()], key=_rank)
+    return [*rows[:1], *(replace(row, to_best=_beside(row, rows[0])) for row in rows[1:]), *unreadable]
 
 
 def read_jobs(folder: Path) -> list[Job]:
@@ -119,6 +124,20 @@ def _values(overrides: Sequence[str]) -> dict[str, str]:
     """``["+a.b=1", "~c"]`` to ``{"a.b": "1", "c": "removed"}``; the last of two overrides of one key counts."""
     parts = [override.partition("=") for override in overrides]
     return {key.lstrip("+~"): "removed" if key.startswith("~") else value for key, _, value in parts}
+
+
+def seed_of(job: Job) -> str:
+    """The seed that was typed for a job; empty when none was."""
+    return _values(job.result.overrides).get(_SEED, "") if job.result else ""
+
+
+def _beside(row: Row, best: Row) -> Paired | None:
+    return paired(_by_seed(row), _by_seed(best)) if row.metric == best.metric else None
+
+
+def _by_seed(row: Row) -> dict[str, float]:
+    finished = [(seed_of(job), job.result) for job in row.jobs if job.result and job.status == "finished"]
+    return {seed: result.objective.value for seed, result in finished if result.objective.value is not None}
 
 
 def _fold(setting: Mapping[str, str], jobs: Sequence[Job]) -> Row:

@@ -1,7 +1,8 @@
-"""The leaderboard of a sweep: as a table on a terminal of any width or in a file, and as ``leaderboard.csv``."""
+"""The leaderboard of a sweep: a table, on a terminal of any width or in a file, ``leaderboard.csv`` and ``.json``."""
 
 import csv
 import io
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,20 +12,24 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from fulgurite.report.collect import Job, Row, collect
+from fulgurite.report.collect import Job, Row, collect, seed_of
 from fulgurite.result import write_atomically
 
 CSV_NAME = "leaderboard.csv"
+JSON_NAME = "leaderboard.json"
+_OF_ROW = ("metric", "mode", "mean", "deviation", "num_finished", "metrics", "seconds", "status")
+_OF_RESULT = ("epochs", "seconds", "fingerprint")
 
 
 def print_leaderboard(folder: Path) -> None:
-    """Write ``leaderboard.csv`` into a sweep's folder and print the table.
+    """Write ``leaderboard.csv`` and ``leaderboard.json`` into a sweep's folder and print the table.
 
     Raises:
         RunFolderError: when there is no such folder.
     """
     rows = collect(folder)
     write_csv(folder, rows)
+    write_json(folder, rows)
     print_rows(folder, rows)
 
 
@@ -32,18 +37,49 @@ def write_csv(folder: Path, rows: Sequence[Row]) -> Path:
     """Write ``leaderboard.csv`` atomically: a row a setting, plain numbers, empty where there is none."""
     keys = list(dict.fromkeys(key for row in rows for key in row.setting))
     names = sorted({name for row in rows for name in row.metrics})
-    header = [*keys, "metric", "mode", "mean", "deviation", "n", *names, "seconds", "status", "jobs"]
+    beside = ["difference", "p"]
+    header = [*keys, "metric", "mode", "mean", "deviation", "n", *beside, *names, "seconds", "status", "jobs"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        numbers = [row.mean, row.deviation, row.num_finished, *(row.metrics.get(name) for name in names), row.seconds]
+        to_best = (None, None) if row.to_best is None else (row.to_best.difference, row.to_best.p)
+        means = [row.metrics.get(name) for name in names]
+        numbers = [row.mean, row.deviation, row.num_finished, *to_best, *means, row.seconds]
         jobs = " ".join(job.folder.name for job in row.jobs)
         setting = [row.setting.get(key) for key in keys]
         writer.writerow([*setting, row.metric, row.mode, *numbers, row.status, jobs])
     path = folder / CSV_NAME
     write_atomically(path, text.getvalue())
     return path
+
+
+def write_json(folder: Path, rows: Sequence[Row]) -> Path:
+    """Write ``leaderboard.json`` atomically: what ``Row`` holds of each setting, and of each of its jobs the record."""
+    plain = [
+        {
+            **{name: getattr(row, name) for name in _OF_ROW},
+            "setting": dict(row.setting),
+            "to_best": row.to_best and vars(row.to_best),
+            "jobs": [_plain_job(job) for job in row.jobs],
+        }
+        for row in rows
+    ]
+    path = folder / JSON_NAME
+    write_atomically(path, json.dumps(plain, indent=2) + "\n")
+    return path
+
+
+def _plain_job(job: Job) -> dict[str, object]:
+    told: dict[str, object] = {
+        "folder": job.folder.name,
+        "seed": seed_of(job),
+        "status": job.status,
+        "error": job.error or None,
+    }
+    if job.result is None:
+        return told
+    return told | {name: getattr(job.result, name) for name in _OF_RESULT} | {"value": job.result.objective.value}
 
 
 def print_rows(folder: Path, rows: Sequence[Row]) -> None:
@@ -91,7 +127,8 @@ def _table(rows: Sequence[Row], *, folded: bool) -> Table:
     table = Table("#", highlight=False)
     for title in ["setting"] if folded else names.values():
         table.add_column(Text(title), overflow="fold", no_wrap=not folded)
-    for title in (metrics[0] if len(metrics) == 1 else "objective", "n", *tests, "s"):
+    beside = ["to best"] if any(row.to_best for row in rows) else []
+    for title in (metrics[0] if len(metrics) == 1 else "objective", "n", *beside, *tests, "s"):
         table.add_column(Text(title), justify="right", no_wrap=True)
     table.add_column("status", overflow="fold")
     for number, row in enumerate(rows, start=1):
@@ -106,6 +143,7 @@ def _table(rows: Sequence[Row], *, folded: bool) -> Table:
             *setting,
             name + _spread(row),
             str(row.num_finished),
+            *(_beside(row) for _ in beside),
             *numbers,
             "-" if row.seconds is None else f"{row.seconds:.1f}",
         ]
@@ -136,6 +174,16 @@ def rounded(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
+
+
+def _beside(row: Row) -> str:
+    """Difference to the best setting, and how likely one as large is by chance."""
+    if row.to_best is None:
+        return ""
+    p = row.to_best.p
+    chance = "" if p is None else " (p < 0.001)" if p < 1e-3 else f" (p {p:.3f})" if p < 0.1 else f" (p {p:.2f})"
+    sign = "-" if row.to_best.difference < 0 else "+"
+    return f"{sign}{rounded(abs(row.to_best.difference))}{chance}"
 
 
 def _spread(row: Row) -> str:

@@ -1,4 +1,5 @@
 import csv
+import json
 import re
 import statistics
 import subprocess
@@ -215,3 +216,56 @@ def test_a_pruned_seed_does_not_count_in_the_mean_of_the_finished(tmp_path):
     job(tmp_path, ["optimizer.lr=1", "seed=2"], 0.1, status="pruned", epochs=1)
     (row,) = collect(tmp_path)
     assert (row.mean, row.num_finished, row.status) == (0.4, 1, "1 finished, 1 pruned after epoch 1")
+
+
+def paired_sweep(sweep: Path) -> None:
+    """Two settings with the seeds 1 to 3; the differences are 0.01, 0.02 and 0.03."""
+    for seed, value in {"1": 0.91, "2": 0.95, "3": 0.93}.items():
+        job(sweep, ["lr=1", f"seed={seed}"], value)
+        job(sweep, ["lr=2", f"seed={seed}"], value - int(seed) / 100)
+
+
+def test_a_setting_is_held_against_the_best_over_the_seeds_of_both(tmp_path):
+    paired_sweep(tmp_path)
+    job(tmp_path, ["lr=3", "seed=1"], 0.1)
+    best, other, alone = collect(tmp_path)
+    assert (best.to_best, alone.to_best) == (None, None)
+    assert other.to_best.difference == pytest.approx(-0.02)
+    assert (other.to_best.p, other.to_best.num_pairs) == (pytest.approx(0.0742, abs=1e-4), 3)
+
+
+def test_failed_and_pruned_jobs_take_no_part_in_the_comparison(tmp_path):
+    paired_sweep(tmp_path)
+    job(tmp_path, ["lr=2", "seed=4"], 0.5, status="pruned")
+    job(tmp_path, ["lr=1", "seed=4"], 0.95)
+    assert collect(tmp_path)[1].to_best.num_pairs == 3
+
+
+def test_the_table_and_the_csv_tell_the_difference_to_the_best(tmp_path, capsys):
+    paired_sweep(tmp_path)
+    print_leaderboard(tmp_path)
+    assert "-0.0200 (p 0.074)" in capsys.readouterr().out
+    best, other = read_csv(tmp_path)
+    assert (best["difference"], best["p"]) == ("", "")
+    assert float(other["difference"]) == pytest.approx(-0.02)
+    assert float(other["p"]) == pytest.approx(0.0742, abs=1e-4)
+
+
+def test_without_seeds_in_common_the_table_has_no_such_column(tmp_path, capsys):
+    job(tmp_path, ["lr=1", "seed=1"], 0.9)
+    job(tmp_path, ["lr=2", "seed=2"], 0.8)
+    print_leaderboard(tmp_path)
+    assert "to best" not in capsys.readouterr().out
+
+
+def test_the_json_holds_rows_and_the_record_of_each_job(tmp_path):
+    paired_sweep(tmp_path)
+    job(tmp_path, ["lr=2", "seed=9"], status="failed", error=BOOM)
+    print_leaderboard(tmp_path)
+    best, other = json.loads((tmp_path / "leaderboard.json").read_text())
+    assert (best["setting"], best["num_finished"], best["to_best"]) == ({"lr": "1"}, 3, None)
+    assert best["mean"] == pytest.approx(0.93)
+    assert other["to_best"]["num_pairs"] == 3
+    assert [each["seed"] for each in other["jobs"]] == ["1", "2", "3", "9"]
+    assert other["jobs"][0]["value"] == pytest.approx(0.90)
+    assert (other["jobs"][3]["status"], other["jobs"][3]["error"]) == ("failed", "RuntimeError: shapes do not fit")
