@@ -16,7 +16,11 @@ _MODULES = {
     "predict": "fulgurite.replay.predict",
     "rerun": "fulgurite.replay.rerun",
 }
-_SWEEP_MODULES = {"plan": "fulgurite.plan.command"}
+_SWEEP_MODULES = {
+    "plan": "fulgurite.plan.command",
+    "show": "fulgurite.sweep_show",
+    "resume": "fulgurite.sweep_again",
+}
 _HELP_FLAGS = ("--help", "-h")
 _COMPLETION_FLAGS = ("--shell-completion", "-sc")
 

@@ -44,6 +44,11 @@ class Composer:
         """
         return self._compose(overrides, lambda shared: shared)
 
+    def freeze(self, jobs: Sequence[Sequence[str]]) -> None:
+        """Read all files that ``jobs`` need, so that a change of one of them later on does not concern them."""
+        for overrides in jobs:
+            self.peek(overrides)
+
     def _compose(self, overrides: Sequence[str], own: Callable[[DictConfig], DictConfig]) -> DictConfig:
         parsed = self._parser.parse_overrides(list(overrides))
         others = [each.key_or_group for each in parsed if not self._is_plain_value(each) and not self._is_group(each)]

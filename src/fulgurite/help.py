@@ -9,7 +9,7 @@ from fulgurite.config import CONF_DIR, CONFIG_NAME
 
 COMMANDS = {
     "train": "train, validate and test one network, or with -m one for each combination of values",
-    "sweep": "plan a sweep: its jobs, their mistakes, what it will take",
+    "sweep": "plan a sweep, see how one stands, go on with one",
     "eval": "test a finished run again, from its folder",
     "predict": "let a finished run label images, or compute y for a CSV of x",
     "rerun": "repeat a run from its recorded config and compare the numbers",
@@ -17,6 +17,8 @@ COMMANDS = {
 
 SWEEP_COMMANDS = {
     "plan": "check all jobs of a sweep, show which train as one program, estimate time and memory",
+    "show": "how a sweep stands, and its leaderboard, also while it runs",
+    "resume": "go on with a sweep: what is finished is skipped",
 }
 
 _OVERVIEW = """\
@@ -49,7 +51,9 @@ Commands
 {commands}
 
 Examples
-  fulgurite sweep plan model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3"""
+  fulgurite sweep plan model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3
+  fulgurite sweep show night
+  fulgurite sweep resume night"""
 
 SWEEP_TEXTS = {
     "plan": """\
@@ -65,6 +69,27 @@ memory. What is wrong with any job comes in one list; the exit code is then 2.
 Examples
   fulgurite sweep plan model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3
   fulgurite sweep plan launcher=fused model=mlp optimizer.lr=1e-4,1e-3,1e-2 'seed=range(8)'""",
+    "show": """\
+Say how a sweep stands, and print its leaderboard, at any time. Changes no file.
+
+Usage
+  fulgurite sweep show NAME      a sweep in outputs/sweeps, or the folder of one
+
+Examples
+  fulgurite sweep show night
+  fulgurite sweep show my_outputs/sweeps/night""",
+    "resume": """\
+Go on with a sweep, with the words that made it: what is finished is skipped, the rest goes on or is begun.
+
+Usage
+  fulgurite sweep resume NAME [KEY=VALUE ...]
+
+Other values may be given where they decide no number: another launcher, a logger, more trials. A changed config is
+refused, with the difference.
+
+Examples
+  fulgurite sweep resume night
+  fulgurite sweep resume night launcher=processes""",
 }
 
 _TRAIN = """\

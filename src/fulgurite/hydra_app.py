@@ -103,14 +103,14 @@ def is_first_process() -> bool:
 
 def _sweep(args: Namespace) -> int:
     # Here, not at the top: one run needs none of it.
-    from fulgurite import sweep, sweep_folder
+    from fulgurite import sweep, sweep_record
     from fulgurite.errors import is_interrupt
 
     swept = sweep.swept_keys(args.overrides)
     config.register(swept)
     own_conf = args.config_dir or args.config_path or args.config_name
     plan = sweep.Plan([], None) if own_conf else sweep.prepare(args.overrides)
-    if plan.folder is not None and (recorded := sweep_folder.recorded_keys(plan.folder)):
+    if plan.folder is not None and (recorded := sweep_record.recorded_keys(plan.folder)):
         # Their order is that in the names of the jobs' folders, however they are typed this time.
         swept = recorded
         config.register(swept)
@@ -120,7 +120,7 @@ def _sweep(args: Namespace) -> int:
         if plan.jobs:
             stack.enter_context(sweep.checked_once())
         if plan.folder is not None and not args.cfg and not args.info:
-            stack.enter_context(sweep.opened(plan.folder, args.overrides, swept))
+            stack.enter_context(sweep.opened(plan.folder, args.overrides, swept, plan.jobs))
         try:
             _hand_to_hydra(args, jobs)
         except (KeyboardInterrupt, SystemExit) as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf, open_dict
 
-from fulgurite import config, resume, sweep_folder
+from fulgurite import config, resume, sweep_folder, sweep_record
 from fulgurite.devices import refuse_many_devices
 from fulgurite.errors import ConfigError, is_interrupt
 from fulgurite.explain import explain
@@ -44,24 +44,18 @@ class Plan:
     """What a sweep is going to do.
 
     Attributes:
-        jobs: the overrides of each job; empty when another sweeper or launcher plans.
+        jobs: what each job is; empty when another sweeper or launcher plans.
         folder: the sweep folder; ``None`` when nobody knows it yet.
     """
 
-    jobs: list[list[str]]
+    jobs: list[sweep_record.Planned]
     folder: Path | None
-
-
-def plan(overrides: Sequence[str]) -> list[list[str]]:
-    """The overrides of each job; see ``prepare``."""
-    return prepare(overrides).jobs
 
 
 def prepare(overrides: Sequence[str]) -> Plan:
     """The jobs of a sweep and its folder.
 
-    Composes jobs until each value was seen once, so that a mistake in any of them is told before anything is trained;
-    for a sweep that goes on it composes all, to see whether they belong to it.
+    Composes all of them: a mistake in any is told before anything is trained, and their configs are put on record.
 
     Raises:
         ConfigError: for a job on several devices, one that is there twice, or one that does not belong to the sweep of
@@ -93,11 +87,10 @@ def prepare(overrides: Sequence[str]) -> Plan:
         compose_job = Composer(loader, load)
         jobs = BasicSweeper.split_arguments(parser.parse_overrides(list(overrides)), None)[0]
         refuse_twins(jobs)
-        _refuse_mistakes(jobs, compose_job.peek)
-        if folders and folders[0].is_dir():
-            planned = [sweep_folder.Planned(job, compose_job(job)) for job in jobs]
-            sweep_folder.refuse_another(folders[0], swept_keys(overrides), planned)
-    return Plan(jobs, folders[0] if folders else None)
+        planned = [_planned(job, compose_job.peek) for job in jobs]
+    if folders and folders[0].is_dir():
+        sweep_record.refuse_another(folders[0], swept_keys(overrides), planned)
+    return Plan(planned, folders[0] if folders else None)
 
 
 def refuse_twins(jobs: Sequence[Sequence[str]]) -> None:
@@ -114,24 +107,19 @@ def refuse_twins(jobs: Sequence[Sequence[str]]) -> None:
             raise ConfigError(f"jobs {first} and {number} are the same ({same}); give each value of a key once")
 
 
-def _refuse_mistakes(jobs: Sequence[list[str]], compose_job: "Callable[[list[str]], DictConfig]") -> None:
-    """Compose jobs until each value was seen once."""
-    seen: set[str] = set()
-    for job in jobs:
-        if seen.issuperset(job):
-            continue
-        seen.update(job)
-        try:
-            cfg = compose_job(job)
-            # This launcher starts a process for each device itself, and looks at the devices, too.
-            if cfg.launcher.get("spread") != "data":
-                refuse_many_devices(cfg)
-        except Exception as error:
-            # Told with this job's choices: a key may exist in model=mlp and not in model=cnn.
-            message = explain(error, job)
-            if message is None:
-                raise
-            raise ConfigError(message) from error
+def _planned(job: list[str], compose_job: "Callable[[list[str]], DictConfig]") -> sweep_record.Planned:
+    try:
+        cfg = compose_job(job)
+        # This launcher starts a process for each device itself, and looks at the devices, too.
+        if cfg.launcher.get("spread") != "data":
+            refuse_many_devices(cfg)
+    except Exception as error:
+        # Told with this job's choices: a key may exist in model=mlp and not in model=cnn.
+        message = explain(error, job)
+        if message is None:
+            raise
+        raise ConfigError(message) from error
+    return sweep_record.planned(job, cfg)
 
 
 def job_folder(cfg: "DictConfig") -> Path:
@@ -174,14 +162,16 @@ def checked_once() -> Iterator[None]:
 
 
 @contextmanager
-def opened(folder: Path, overrides: Sequence[str], swept: Sequence[str]) -> Iterator[None]:
+def opened(
+    folder: Path, overrides: Sequence[str], swept: Sequence[str], jobs: Sequence[sweep_record.Planned]
+) -> Iterator[None]:
     """Work on the sweep in ``folder`` alone, its record written, while the context lasts.
 
     Raises:
         ConfigError: while another process works on it.
     """
     with sweep_folder.only_driver(folder):
-        sweep_folder.write_record(folder, overrides, swept)
+        sweep_record.write_record(folder, overrides, swept, jobs)
         yield
 
 

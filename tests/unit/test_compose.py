@@ -128,6 +128,22 @@ def test_jobs_that_differ_in_values_are_composed_once(loader, by_hydra):
     assert composed == [["model=mlp", "seed=0", "optimizer.lr=0.1"]]
 
 
+def test_jobs_that_are_frozen_read_no_file_later_on(loader, by_hydra):
+    jobs = [[f"model={model}", f"seed={seed}"] for model in ("mlp", "cnn") for seed in (1, 2)]
+    loads = []
+
+    def load(overrides):
+        loads.append(overrides)
+        return by_hydra(overrides)
+
+    compose = Composer(loader, load)
+    compose.freeze(jobs)
+    assert len(loads) == 2
+    for overrides in jobs:
+        assert plain(compose(overrides)) == plain(by_hydra(list(overrides)))
+    assert len(loads) == 2
+
+
 def test_a_job_does_not_change_with_what_is_done_to_another(loader, by_hydra):
     compose = Composer(loader, by_hydra)
     first = compose(["seed=1"])

@@ -9,45 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from fulgurite import cli, job, resume
-from fulgurite.config import fingerprint, resolve
+from fulgurite import cli, resume
 from fulgurite.job import run_job
 from fulgurite.models.supervised import Supervised
-from fulgurite.result import Objective, Result, read_result
-from fulgurite.sweep_folder import differences, only_driver
+from fulgurite.result import read_result
+from fulgurite.sweep_folder import only_driver
+from fulgurite.sweep_record import differences
 from fulgurite.training.checkpoint import load_checkpoint
 from fulgurite.training.curves import read_rows
 
 TINY = ("model=mlp", "model.hidden=[4]", "data.train_subset=500", "data.batch_size=50", "logger=csv")
 
 
-class Training:
-    """Stands in for ``run_job``; records each job with ``status``."""
-
-    def __init__(self) -> None:
-        self.status = "finished"
-        self.folders: list[Path] = []
-
-    def __call__(self, cfg, overrides, build=None, begun=None):
-        folder = Path(cfg.folder)
-        self.folders.append(folder)
-        objective = Objective("val/acc", "max", 0.9)
-        digest = fingerprint(resolve(cfg))
-        return Result(self.status, objective, overrides=list(overrides), fingerprint=digest).write(folder)
-
-
-@pytest.fixture
-def training(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(job, "run_job", stand_in := Training())
-    return stand_in
-
-
 def night(*words: str) -> int:
     return cli.train(["-m", "sweep.name=night", "model=mlp", *words])
 
 
-def names(training: Training) -> list[str]:
+def names(training) -> list[str]:
     return [folder.name for folder in training.folders]
 
 
@@ -171,6 +149,25 @@ def test_the_record_of_a_sweep_says_what_it_varies(training):
     record = json.loads(Path("outputs/sweeps/night/sweep.json").read_text())
     assert record["swept"] == {"optimizer.lr": "1e-3,3e-3", "seed": "range(2)"}
     assert record["name"] == "night"
+
+
+def test_the_record_of_a_sweep_holds_the_config_of_each_job(training):
+    cli.train(["-m", "sweep.name=night", "model=cnn,mlp", "optimizer.lr=1e-3,3e-3"])
+    record = json.loads(Path("outputs/sweeps/night/sweep.json").read_text())
+    assert record["config"]["model"]["_target_"] == "fulgurite.models.cnn.CNN"
+    first, _, _, last = record["jobs"]
+    assert (first["changed"], first["removed"]) == ({}, [])
+    assert last["overrides"] == ["sweep.name=night", "model=mlp", "optimizer.lr=0.003"]
+    assert (last["changed"]["optimizer.lr"], last["changed"]["model.hidden"]) == (0.003, [512, 512])
+    assert "model.channels" in last["removed"]
+    recorded = [each["fingerprint"] for each in record["jobs"]]
+    assert recorded == [read_result(folder).fingerprint for folder in training.folders]
+
+
+def test_a_mistake_in_the_last_job_alone_is_told_before_the_first(training, capsys):
+    assert night("model=mlp,cnn", "seed=1,2", "model.hidden=[4]") == 2
+    assert "model.hidden" in capsys.readouterr().err
+    assert training.folders == []
 
 
 def test_a_second_driver_is_refused_until_the_first_is_dead(training, capsys, tmp_path):

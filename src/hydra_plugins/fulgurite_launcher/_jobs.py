@@ -12,7 +12,7 @@ from fulgurite.compose import Composer
 
 
 def composed(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) -> Iterator[tuple[int, DictConfig]]:
-    """Numbers and configs of jobs, composed one by one as they are asked for.
+    """Numbers and configs of jobs, one by one as they are asked for; their files are read before the first.
 
     Args:
         launcher: Hydra's launcher, set up.
@@ -24,6 +24,7 @@ def composed(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) 
     Path(str(launcher.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
     loader = launcher.hydra_context.config_loader
     compose = Composer(loader, partial(loader.load_sweep_config, launcher.config))
+    compose.freeze(job_overrides)
     for number, overrides in enumerate(job_overrides, first):
         config = compose(overrides)
         with open_dict(config):

@@ -1,0 +1,203 @@
+"""The record of a sweep, ``sweep.json``: what was typed, what is varied, each job's config; and what it refuses."""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fulgurite import config
+from fulgurite.errors import ConfigError
+from fulgurite.result import FILE_NAME, INDIFFERENT, git_state, versions, write_atomically
+from fulgurite.resume import record_in
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+RECORD = "sweep.json"
+# Differences shown of two configs.
+_MOST_SHOWN = 5
+_REMEDY = "choose another sweep.name"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job that is to run.
+
+    Attributes:
+        overrides: what makes it.
+        config: its config as plain values, without the folder; empty when it cannot be resolved, which is told when
+            the job is built.
+    """
+
+    overrides: Sequence[str]
+    config: Mapping[str, Any]
+
+
+def planned(overrides: Sequence[str], cfg: "DictConfig") -> Planned:
+    """A job from its composed config, whose folder is forgotten."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    cfg.folder = ""
+    try:
+        return Planned(list(overrides), config.resolve(cfg))
+    except OmegaConfBaseException:
+        return Planned(list(overrides), {})
+
+
+def write_record(folder: Path, overrides: Sequence[str], swept: Sequence[str], jobs: Sequence[Planned]) -> None:
+    """Write ``sweep.json``: what is swept, as it was typed last, and the config of each job."""
+    typed = _values(overrides)
+    base = jobs[0].config if jobs else {}
+    plain = {
+        "name": folder.name,
+        "swept": {key: typed.get(key, "") for key in swept},
+        "overrides": list(overrides),
+        "command": shlex.join(sys.argv),
+        "git": git_state(Path.cwd()),
+        "versions": versions(),
+        "config": base,
+        "jobs": [_plain(job, base) for job in jobs],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / RECORD, json.dumps(plain, indent=2) + "\n")
+
+
+def _plain(job: Planned, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides and fingerprint of a job, and what its config has other than ``base``."""
+    one, own = dict(_all_leaves(base)), dict(_all_leaves(job.config))
+    return {
+        "overrides": job.overrides,
+        "fingerprint": config.fingerprint(dict(job.config)) if job.config else "",
+        "changed": {key: value for key, value in own.items() if key not in one or one[key] != value},
+        "removed": [key for key in one if key not in own],
+    }
+
+
+def recorded_keys(folder: Path) -> list[str]:
+    """What the sweep in ``folder`` varies, in the order that names its jobs; empty when there is no record."""
+    return list(_record(folder).get("swept", {}))
+
+
+def recorded_jobs(folder: Path) -> list[dict[str, Any]]:
+    """Overrides and config of the jobs that the sweep was to have when it was typed last; empty without a record."""
+    return list(_record(folder).get("jobs", []))
+
+
+def recorded_overrides(folder: Path) -> list[str]:
+    """What was typed last for the sweep in ``folder``.
+
+    Raises:
+        ConfigError: when its record is not there or damaged.
+    """
+    try:
+        return [str(each) for each in _record(folder)["overrides"]]
+    except KeyError as error:
+        raise ConfigError(
+            f"{folder} has no readable {RECORD}; give the command that made the sweep again, with "
+            f"sweep.name={folder.name}"
+        ) from error
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def refuse_another(folder: Path, swept: Sequence[str], jobs: Sequence[Planned]) -> None:
+    """Refuse jobs that do not belong to the sweep in ``folder``.
+
+    Raises:
+        ConfigError: when that sweep varies other keys, or its jobs have another config, with the difference.
+    """
+    recorded = recorded_keys(folder)
+    if recorded and set(recorded) != set(swept):
+        raise ConfigError(
+            f"the sweep {folder.name} varies {_listed(recorded)}, this command {_listed(swept)}; {_REMEDY}"
+        )
+    results = {path.parent: record_in(path.parent) for path in sorted(folder.glob(f"*/{FILE_NAME}"))}
+    known = {_setting(result.overrides, swept): (path, result) for path, result in results.items() if result}
+    met = False
+    for job in jobs:
+        path, result = known.get(_setting(job.overrides, swept), (None, None))
+        if path is None or result is None or not result.fingerprint:
+            continue
+        met = True
+        if job.config and config.fingerprint(dict(job.config)) != result.fingerprint:
+            title = config.describe(job.overrides, only=swept, between=" ")
+            raise ConfigError(_changed(folder, title, differences(_recorded_config(path), job.config)))
+    if jobs and known and not met:
+        then, now = (_rest(each, swept) for each in (next(iter(known.values()))[1].overrides, jobs[0].overrides))
+        # All jobs are new: what is not swept must be what it was for the others.
+        if then != now:
+            raise ConfigError(_changed(folder, "its jobs", differences(then, now)))
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """``optimizer.lr: 0.1 then, 0.2 now`` for each number of a run that two plain configs decide differently."""
+    one, other = (dict(_leaves(each)) for each in (old, new))
+    keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
+    return [f"{key}: {one.get(key, 'absent')} then, {other.get(key, 'absent')} now" for key in keys]
+
+
+def _changed(folder: Path, what: str, found: Sequence[str]) -> str:
+    shown = list(found[:_MOST_SHOWN]) or ["it cannot be read any more"]
+    if len(found) > _MOST_SHOWN:
+        shown.append(f"and {len(found) - _MOST_SHOWN} more")
+    how = "; ".join(shown)
+    return f"the sweep {folder.name} has {what} with another config: {how}; take the change back, or {_REMEDY}"
+
+
+def _setting(overrides: Sequence[str], swept: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    values = _values(overrides)
+    return tuple(sorted((key, values.get(key, "")) for key in swept))
+
+
+def _rest(overrides: Sequence[str], swept: Sequence[str]) -> dict[str, str]:
+    """What is overridden for all jobs alike, and decides numbers."""
+    left_out = (*INDIFFERENT, "hydra")
+    values = _values(overrides).items()
+    return {key: value for key, value in values if key not in swept and key.partition(".")[0] not in left_out}
+
+
+def _values(overrides: Sequence[str]) -> dict[str, str]:
+    pairs = (override.partition("=") for override in overrides)
+    return {key.lstrip("+~"): value for key, _, value in pairs}
+
+
+def _recorded_config(folder: Path) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        cfg = OmegaConf.load(folder / ".hydra" / "config.yaml")
+        cfg.folder = ""
+        return config.resolve(cfg)  # type: ignore[arg-type]
+    except (OSError, YAMLError, OmegaConfBaseException):
+        return {}
+
+
+def _leaves(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted names and values, without what decides no number."""
+    for name, value in _all_leaves(node):
+        first, last = name.partition(".")[0], name.rpartition(".")[2]
+        if first not in INDIFFERENT and not name.startswith("callbacks.progress") and last != "folder":
+            yield name, value
+
+
+def _all_leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from _all_leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or "nothing"

@@ -1,0 +1,120 @@
+"""``fulgurite sweep show`` and ``resume``. Training is a stand-in here."""
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fulgurite import cli
+from fulgurite.result import read_result
+
+NIGHT = Path("outputs/sweeps/night")
+
+
+@pytest.fixture
+def fulgurite(training, monkeypatch, capsys):
+    """The command line: exit code, what was printed, what was complained about."""
+
+    def run(*words: str):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["fulgurite", *words])
+        return cli.main(), *capsys.readouterr()
+
+    return run
+
+
+def record(status: str, folder: Path) -> None:
+    replace(read_result(folder), status=status).write(folder)
+
+
+def test_show_says_where_a_sweep_stands_and_prints_its_leaderboard(fulgurite, training):
+    fulgurite("train", "-m", "sweep.name=night", "seed=range(5)")
+    for status, folder in zip(("failed", "interrupted", "pruned"), training.folders, strict=False):
+        record(status, folder)
+    (training.folders[4] / "result.json").unlink()
+    (training.folders[4] / ".hydra").rename("elsewhere")
+    code, out, _ = fulgurite("sweep", "show", "night")
+    assert code == 0
+    assert out.startswith(
+        f"{NIGHT}: nobody is at work; of 5 jobs 1 finished, 1 failed, 1 interrupted, 1 pruned, 1 to come\n"
+    )
+    assert "val/acc" in out
+
+
+def test_show_changes_no_file(fulgurite):
+    fulgurite("train", "-m", "sweep.name=night", "seed=1,2")
+    before = sorted((path, path.stat().st_mtime_ns) for path in Path("outputs").rglob("*"))
+    assert fulgurite("sweep", "show", str(NIGHT))[0] == 0
+    assert sorted((path, path.stat().st_mtime_ns) for path in Path("outputs").rglob("*")) == before
+
+
+def test_a_job_that_runs_under_a_driver_is_running(fulgurite, training):
+    here = f"process {os.getpid()} on {socket.gethostname()}"
+    one_job_runs(fulgurite, training, here)
+    assert f"{here} is at work; of 2 jobs 1 finished, 1 running\n" in fulgurite("sweep", "show", "night")[1]
+
+
+def test_a_job_that_runs_under_a_dead_driver_was_killed(fulgurite, training):
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    one_job_runs(fulgurite, training, f"process {dead.pid} on {socket.gethostname()}")
+    assert "nobody is at work; of 2 jobs 1 finished, 1 killed\n" in fulgurite("sweep", "show", "night")[1]
+
+
+def one_job_runs(fulgurite, training, driver: str) -> None:
+    fulgurite("train", "-m", "sweep.name=night", "seed=1,2")
+    record("running", training.folders[0])
+    (NIGHT / ".lock").write_text(f"{driver}\n")
+
+
+def test_resume_goes_on_with_what_has_not_ended(fulgurite, training):
+    fulgurite("train", "-m", "sweep.name=night", "model=mlp", "seed=1,2,3")
+    record("failed", training.folders[1])
+    code, out, _ = fulgurite("sweep", "resume", "night")
+    assert code == 0
+    assert training.folders[3:] == training.folders[1:2]
+    assert "[1/3] seed-1 finished before" in out
+    assert out.startswith("fulgurite train -m model=mlp seed=1,2,3 sweep.name=night\n")
+
+
+def test_resume_takes_a_folder_anywhere_and_another_launcher(fulgurite, training):
+    fulgurite("train", "-m", "output_root=my outputs", "model=mlp", "seed=1,2")
+    (folder,) = Path("my outputs/sweeps").iterdir()
+    assert fulgurite("sweep", "resume", str(folder), "seed=1,2,3")[0] == 0
+    assert [each.parent for each in training.folders] == [folder.absolute()] * 3
+
+
+def test_resume_refuses_another_config(fulgurite, training):
+    fulgurite("train", "-m", "sweep.name=night", "model=mlp", "seed=1,2")
+    code, _, err = fulgurite("sweep", "resume", "night", "trainer.max_epochs=9")
+    assert code == 2
+    assert "trainer.max_epochs: 5 then, 9 now" in err
+    assert len(training.folders) == 2
+
+
+@pytest.mark.parametrize("command", ["show", "resume"])
+def test_a_sweep_that_is_not_there_is_named_with_its_neighbour(fulgurite, command):
+    fulgurite("train", "-m", "sweep.name=night", "seed=1,2")
+    code, _, err = fulgurite("sweep", command, "nigth")
+    assert code == 2
+    assert "there is no sweep nigth in outputs/sweeps (did you mean night?)" in err
+
+
+@pytest.mark.parametrize("words", [("show",), ("show", "a", "b"), ("resume",), ("resume", "a", "b"), ("resume", "x=1")])
+def test_exactly_one_sweep_is_taken(fulgurite, words):
+    code, _, err = fulgurite("sweep", *words)
+    assert code == 2
+    assert f"sweep {words[0]} takes the name of one sweep, or its folder, got" in err
+
+
+def test_a_sweep_without_a_record_says_how_to_go_on(fulgurite):
+    fulgurite("train", "-m", "sweep.name=night", "seed=1,2")
+    (NIGHT / "sweep.json").write_text("{")
+    code, _, err = fulgurite("sweep", "resume", "night")
+    assert code == 2
+    assert "give the command that made the sweep again, with sweep.name=night" in err
+    assert fulgurite("sweep", "show", "night")[0] == 0
