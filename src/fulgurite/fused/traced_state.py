@@ -14,6 +14,8 @@ from fulgurite.fused.surroundings import HPARAMS
 
 # In the place of what is not there.
 _MISSING = "missing"
+# Where torch keeps what is called round a module.
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
 def traced_state(loop: FusedEpochLoop, reads: Reads | None = None) -> list[Any]:
@@ -32,7 +34,7 @@ def traced_state(loop: FusedEpochLoop, reads: Reads | None = None) -> list[Any]:
     return [
         _hparams(model, reads),
         _attributes(modules, reads, numbers),
-        [(name, type(module), module.training) for name, module in modules.items()],
+        [(name, type(module), module.training, _hooks(module)) for name, module in modules.items()],
         [(name, id(each), each.data_ptr(), each.shape, each.dtype, each.requires_grad) for name, each in own.items()],
         id(loop.optimizer),
         optimizer_kind(loop),
@@ -75,6 +77,12 @@ def _attributes(
         held = vars(module)
         found[name, key] = content(held[key], own) if key in held else _of_class(type(module), key, own)
     return found
+
+
+def _hooks(module: nn.Module) -> list[int]:
+    """What is called round the forward or backward of a module."""
+    held = vars(module)
+    return [id(hook) for kind in _HOOKS for hook in held[kind].values()]
 
 
 def _of_class(kind: type, key: str, own: Mapping[int, int]) -> Any:

@@ -123,6 +123,9 @@ READ_AND_CHANGED = {
     "a hyper-parameter": (lambda net: net.hparams.alpha, lambda net: net.hparams.update(alpha=2.0)),
     "inside one": (lambda net: net.hparams["beta"]["gamma"], lambda net: net.hparams.beta.update(gamma=2.0)),
     "one not there": (lambda net: net.hparams.get("delta", 1.0), lambda net: net.hparams.update(delta=2.0)),
+    "a hook": (lambda net: 1.0, lambda net: net.net[1].register_forward_hook(lambda *_: None)),
+    "a hook before it": (lambda net: 1.0, lambda net: net.net[1].register_forward_pre_hook(lambda *_: None)),
+    "a hook on the way back": (lambda net: 1.0, lambda net: net.net[1].register_full_backward_hook(lambda *_: None)),
     "all of them": (lambda net: dict(**net.hparams)["alpha"], lambda net: net.hparams.update(alpha=2.0)),
 }
 
