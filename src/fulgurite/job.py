@@ -19,7 +19,7 @@ from fulgurite import config
 from fulgurite.errors import FulguriteError, is_interrupt
 from fulgurite.log import LOG_NAME, log_to
 from fulgurite.result import Failure, Objective, Result, Status, git_state, versions
-from fulgurite.resume import Begun
+from fulgurite.resume import Begun, next_attempt, record_in
 
 if TYPE_CHECKING:
     from fulgurite.build import Run
@@ -55,7 +55,8 @@ def run_job(
     if begun is None and _is_first_process():
         # The logger would add to the rows of an earlier run in this folder.
         (folder / "metrics.csv").unlink(missing_ok=True)
-    result = record(replace(_start(cfg, overrides), seconds=begun.seconds if begun else 0.0))
+    attempts = next_attempt(record_in(folder))
+    result = record(replace(_start(cfg, overrides), seconds=begun.seconds if begun else 0.0, attempts=attempts))
     try:
         with log_to(folder):
             result = _train(cfg, result, build, begun)
@@ -86,10 +87,13 @@ def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] 
         from fulgurite import build as builder
         from fulgurite.fit import fit
         from fulgurite.training.allocator import keep_freed_memory
+        from fulgurite.training.same_config import check_same_config
 
         keep_freed_memory()
         with _imports_left_alone():
             run = (build or builder.build)(cfg)
+            if build is None:
+                check_same_config(run.trainer, result.fingerprint)
             outcome = fit(run if begun is None else replace(run, checkpoint=begun.checkpoint))
     except FulguriteError as error:
         log.info("%s", error)

@@ -60,6 +60,7 @@ class Result:
         git: commit and whether the tree was dirty; empty outside a repository.
         versions: Python and packages.
         error: set when the status is ``failed`` or ``diverged``.
+        attempts: how often the run was begun; one that was interrupted goes on as the same attempt.
     """
 
     status: Status
@@ -74,6 +75,7 @@ class Result:
     git: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     error: Failure | None = None
+    attempts: int = 1
 
     def write(self, folder: Path) -> "Result":
         """Write ``result.json`` into ``folder``, whole or not at all; not-a-number becomes null. Returns itself."""

@@ -6,11 +6,12 @@ It is read off the run folder alone, so it holds whatever launcher ran the job, 
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fulgurite.errors import RunFolderError
+from fulgurite.errors import ConfigError, RunFolderError
 from fulgurite.log import LOG_NAME
 from fulgurite.result import FILE_NAME, Failure, Objective, Result, Status, read_result
 
@@ -64,6 +65,36 @@ def has_ended(folder: Path) -> bool:
     return result is not None and result.status in ENDED
 
 
+def is_over(record: Result | None, retries: int) -> bool:
+    """Whether a job does not run any more: it has ended, or has failed too often.
+
+    Args:
+        record: what is recorded of it.
+        retries: how often a failed job runs again, in all.
+    """
+    return record is not None and (record.status in ENDED or (_has_failed(record) and record.attempts > retries))
+
+
+def follows_at_once(record: Result | None, retries: int) -> bool:
+    """Whether a job that has just failed runs again in the same sweep.
+
+    The last time is kept for the same command given again: what made it fail may be mended by then.
+    """
+    return record is not None and _has_failed(record) and record.attempts < retries
+
+
+def next_attempt(record: Result | None) -> int:
+    """Number of the attempt that is going to begin. One that was interrupted, or refused before it began, goes on."""
+    if record is None or record.status in ENDED:
+        return 1
+    return record.attempts + _has_failed(record)
+
+
+def _has_failed(record: Result) -> bool:
+    """Whether an attempt was lost; a config that is refused costs nothing, and may be right on another machine."""
+    return record.status == "failed" and (record.error is None or record.error.type != ConfigError.__name__)
+
+
 def record_in(folder: Path) -> Result | None:
     """The record of the job in ``folder``; ``None`` where none can be read."""
     try:
@@ -86,8 +117,14 @@ def abandon(folder: Path, overrides: Sequence[str], end: str) -> Result:
     if result.status == "running" and (folder / FILE_NAME).exists():
         # Written when it began.
         seconds += max(0.0, time.time() - (folder / FILE_NAME).stat().st_mtime)
-    folder.mkdir(parents=True, exist_ok=True)
-    return replace(result, status="failed" if end else "interrupted", seconds=seconds, error=error).write(folder)
+    # One that had ended before is of an earlier attempt: the process has not come to record its own.
+    attempts = result.attempts if result.status == "running" else next_attempt(result)
+    left = replace(result, status="failed" if end else "interrupted", seconds=seconds, error=error, attempts=attempts)
+    # On a full disk it stays as it was.
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        left.write(folder)
+    return left
 
 
 def find(folder: Path) -> Found:

@@ -3,8 +3,8 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,9 @@ from fulgurite import config, resume, sweep_folder, sweep_record
 from fulgurite.devices import refuse_many_devices
 from fulgurite.errors import ConfigError, is_interrupt
 from fulgurite.explain import explain
-from fulgurite.result import FILE_NAME, Failure, Objective, Result
+from fulgurite.limits import limits_of, time_limit
+from fulgurite.log import LOG_NAME
+from fulgurite.result import Failure, Objective, Result
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -113,6 +115,7 @@ def _planned(job: list[str], compose_job: "Callable[[list[str]], DictConfig]") -
         # This launcher starts a process for each device itself, and looks at the devices, too.
         if cfg.launcher.get("spread") != "data":
             refuse_many_devices(cfg)
+        limits_of(cfg.sweep, str(cfg.launcher.get("name")))
     except Exception as error:
         # Told with this job's choices: a key may exist in model=mlp and not in model=cnn.
         message = explain(error, job)
@@ -185,16 +188,20 @@ class Sweep:
 
     Attributes:
         folder: the sweep folder, known once a job has started.
-        num_failed: jobs that raised or diverged.
         swept: keys with several values.
     """
 
     def __init__(self, swept: Sequence[str], num_jobs: int) -> None:
         """``num_jobs`` is 0 when nobody knows how many there will be."""
         self.folder: Path | None = None
-        self.num_failed = 0
         self.swept = swept
+        self._failed: set[int] = set()
         self._num_jobs = num_jobs
+
+    @property
+    def num_failed(self) -> int:
+        """Jobs that raised or diverged, and did not make up for it when they ran again."""
+        return len(self._failed)
 
     def __call__(self, cfg: "DictConfig", build: "Callable[[DictConfig], Run] | None" = None) -> float | None:
         """Run one job, go on with it, or skip it when it has ended before; its objective, ``None`` when it failed.
@@ -210,33 +217,43 @@ class Sweep:
         overrides = list(HydraConfig.get().overrides.task)
         folder = Path(cfg.folder)
         self.folder = folder.parent
-        title = self._title(HydraConfig.get().job.num)
+        number = HydraConfig.get().job.num
+        title = self._title(number)
         named = f"{title} {config.describe(overrides, only=self.swept, between=' ')}".rstrip()
-        if resume.has_ended(folder):
-            return self._skip(named, resume.record_in(folder))
+        limits, before = limits_of(cfg.sweep), resume.record_in(folder)
+        if before is not None and resume.is_over(before, limits.retries):
+            return self._skip(number, named, before)
         try:
             found = resume.find(folder)
             print(f"{named}{found}", flush=True)
             resume.prepare(folder, found.begun)
             if str(HydraConfig.get().launcher._target_).endswith(_IN_THIS_PROCESS):
                 refuse_many_devices(cfg)
-            result = run_job(cfg, overrides, build, found.begun)
+            with time_limit(limits):
+                result = run_job(cfg, overrides, build, found.begun)
         except (Exception, SystemExit) as error:
             if is_interrupt(error):
                 raise KeyboardInterrupt from error
-            self.num_failed += 1
-            _record(error, folder, overrides)
+            self._failed.add(number)
             print(f"{title} failed: {_say(error, folder, overrides)}", file=sys.stderr, flush=True)
+            _record(error, folder, overrides)
             return None
         if result.status == "diverged":
-            self.num_failed += 1
             print(f"{title} diverged: {result.error.message if result.error else ''}", file=sys.stderr, flush=True)
+        self._count(number, result)
         return result.objective.value
 
     def collect(
         self, number: int, folder: Path, overrides: Sequence[str], end: str, before: Result | None = None
     ) -> float | None:
-        """Take note of a job that another process was to run; its objective, ``None`` when it failed.
+        """As ``settle``; the objective of the job, ``None`` when it failed."""
+        result = self.settle(number, folder, overrides, end, before)
+        return None if result.status == "failed" else result.objective.value
+
+    def settle(
+        self, number: int, folder: Path, overrides: Sequence[str], end: str, before: Result | None = None
+    ) -> Result:
+        """Take note of a job that another process was to run; its record.
 
         Args:
             number: of the job, from 0.
@@ -249,16 +266,26 @@ class Sweep:
         if result is None or result == before or result.status not in (*resume.ENDED, "failed"):
             result = resume.abandon(folder, overrides, end)
             print(f"{self._title(number)} failed: {end}", file=sys.stderr, flush=True)
-        self.num_failed += result.status in ("failed", "diverged")
-        return None if result.status == "failed" else result.objective.value
+        self._count(number, result)
+        return result
+
+    def _count(self, number: int, result: Result) -> None:
+        if result.status in ("failed", "diverged"):
+            self._failed.add(number)
+        else:
+            # It may have run again.
+            self._failed.discard(number)
 
     def _title(self, number: int) -> str:
         return f"[{number + 1}{f'/{self._num_jobs}' if self._num_jobs else ''}]"
 
-    def _skip(self, named: str, result: Result | None) -> float | None:
-        assert result is not None
-        self.num_failed += result.status == "diverged"
+    def _skip(self, number: int, named: str, result: Result) -> float | None:
+        self._count(number, result)
         value = result.objective.value
+        if result.status == "failed":
+            times = "once" if result.attempts == 1 else f"{result.attempts} times"
+            print(f"{named} failed {times} before; sweep.retries={result.attempts} runs it again", flush=True)
+            return None
         reached = "" if value is None else f" ({result.objective.metric} {value:.4g})"
         print(f"{named} {result.status} before{reached}", flush=True)
         return value
@@ -272,12 +299,17 @@ class Sweep:
 
 
 def _say(error: BaseException, folder: Path, overrides: Sequence[str]) -> str:
-    message = explain(error, overrides)
-    return message or f"{type(error).__name__}: {error} (traceback in {os.path.relpath(folder / 'train.log')})"
+    if message := explain(error, overrides):
+        return message
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{what} (traceback in {os.path.relpath(folder / LOG_NAME)})"
 
 
 def _record(error: BaseException, folder: Path, overrides: Sequence[str]) -> None:
-    """Write ``result.json`` for a job that failed before it could do so."""
-    if not (folder / FILE_NAME).exists():
-        failure = Failure(type(error).__name__, str(error), "train.log")
-        Result("failed", Objective("", "max"), overrides=list(overrides), error=failure).write(folder)
+    """Write ``result.json`` for a job that failed before it could do so, or could not write then."""
+    result = resume.record_in(folder) or Result("running", Objective("", "max"), overrides=list(overrides))
+    if result.status == "running":
+        failure = Failure(type(error).__name__, str(error), LOG_NAME)
+        # On a full disk it stays as it was.
+        with suppress(OSError):
+            replace(result, status="failed", error=failure).write(folder)

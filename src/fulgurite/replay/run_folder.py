@@ -87,7 +87,7 @@ def open_run(folder: Path, allow: Sequence[str] = (), *, to_train: bool = False)
     """
     folder = folder.expanduser().resolve()
     result = _read_result(folder)
-    cfg = _read_config(folder)
+    cfg = read_config(folder)
     cfg.folder = str(folder)
     _anchor_paths(cfg, folder)
     try:
@@ -129,8 +129,12 @@ def _read_result(folder: Path) -> Result:
     return read_result(folder)
 
 
-def _read_config(folder: Path) -> DictConfig:
-    """The frozen config with the types of the schema, so that overrides of it are checked as Hydra would."""
+def read_config(folder: Path) -> DictConfig:
+    """The frozen config with the types of the schema, so that overrides of it are checked as Hydra would.
+
+    Raises:
+        RunFolderError: when it is not there or damaged.
+    """
     path = folder / ".hydra" / "config.yaml"
     try:
         schema = OmegaConf.structured(config.TrainConfig)
