@@ -1,1 +1,1 @@
-"""Hydra's launcher of fused sweeps."""
+"""Hydra's launchers: fused sweeps, a process for each job, one job after the other."""

@@ -1,14 +1,18 @@
 """The launcher of ordinary sweeps: one job after the other, in this process. Imported for a help text, too."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from hydra_plugins.fulgurite_launcher._jobs import InTurnPool
 
 
 @dataclass
@@ -33,12 +37,20 @@ class InTurnLauncher(Launcher):
         """Keep what Hydra hands over."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
+    @contextmanager
+    def pool(self, known: Sequence[Sequence[str]] = ()) -> "Iterator[InTurnPool]":
+        """One slot for jobs, in this process, as ``_jobs.Pool`` describes it.
+
+        Args:
+            known: overrides of the jobs, where they are known beforehand.
+        """
+        from hydra_plugins.fulgurite_launcher._jobs import InTurnPool
+
+        yield InTurnPool(self, known)
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; their results in the order of ``job_overrides``."""
-        from fulgurite import hydra_job
-        from fulgurite.sweep import job_folder
-        from hydra_plugins.fulgurite_launcher._jobs import composed
+        from hydra_plugins.fulgurite_launcher._jobs import run_all
 
-        task, callbacks = self.task_function, self.hydra_context.callbacks
-        jobs = composed(self, job_overrides, initial_job_idx)
-        return [hydra_job.run(config, job_folder(config), task, callbacks) for _, config in jobs]
+        with self.pool(job_overrides) as pool:
+            return run_all(pool, job_overrides, initial_job_idx)
