@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from fulgurite.callbacks.divergence import StopOnDivergence
 from fulgurite.callbacks.throughput import Throughput
+from fulgurite.callbacks.trial import ReportToSearch
 from fulgurite.config import Engine, resolve
 from fulgurite.data.in_memory import InMemoryData
 from fulgurite.errors import check_int
@@ -70,7 +71,7 @@ def build(cfg: DictConfig, epoch_loop: type[FastEpochLoop] | None = None, loaded
         data.share(loaded.setdefault(_what_is_loaded(cfg), {}))
     model = build_model(cfg)
     throughput, divergence = Throughput(), StopOnDivergence()
-    callbacks = [*make_all(cfg, "callbacks"), throughput, divergence]
+    callbacks = [*make_all(cfg, "callbacks"), throughput, divergence, *_of_search(cfg)]
     trainer = make(
         cfg,
         "trainer",
@@ -96,6 +97,13 @@ def build(cfg: DictConfig, epoch_loop: type[FastEpochLoop] | None = None, loaded
         checkpoint=None if cfg.checkpoint is None else Path(cfg.checkpoint),
         test=cfg.test,
     )
+
+
+def _of_search(cfg: DictConfig) -> list[pl.Callback]:
+    """What reports to the pruner of a search, in a job of one."""
+    if cfg.sweep.get("trial") is None:
+        return []
+    return [ReportToSearch(Path(cfg.folder).parent, cfg.sweep.trial, cfg.objective.metric, resolve(cfg.sweep))]
 
 
 def build_data(cfg: DictConfig) -> pl.LightningDataModule:

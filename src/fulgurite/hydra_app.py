@@ -105,16 +105,21 @@ def _sweep(args: Namespace) -> int:
     # Here, not at the top: one run needs none of it.
     from fulgurite import sweep, sweep_record
     from fulgurite.errors import is_interrupt
+    from fulgurite.search.plan import prepare as prepare_search
 
-    swept = sweep.swept_keys(args.overrides)
-    config.register(swept)
     own_conf = args.config_dir or args.config_path or args.config_name
-    plan = sweep.Plan([], None) if own_conf else sweep.prepare(args.overrides)
+    search = None if own_conf else prepare_search(args.overrides)
+    swept = search.swept if search else sweep.swept_keys(args.overrides)
+    if search:
+        plan = sweep.Plan([], search.folder)
+    else:
+        config.register(swept)
+        plan = sweep.Plan([], None) if own_conf else sweep.prepare(args.overrides)
     if plan.folder is not None and (recorded := sweep_record.recorded_keys(plan.folder)):
         # Their order is that in the names of the jobs' folders, however they are typed this time.
         swept = recorded
         config.register(swept)
-    jobs = sweep.Sweep(swept, len(plan.jobs))
+    jobs = sweep.Sweep(swept, search.num_jobs if search else len(plan.jobs))
     with ExitStack() as stack:
         stack.callback(jobs.finish)
         if plan.jobs:

@@ -16,6 +16,7 @@ COMPOSERS = {"hydra", "omegaconf"}
 # Below build.py a config is no longer known; these are build.py and what is above it.
 MAY_COMPOSE = {"build", "cli", "compose", "config", "explain", "groups", "hydra_app", "instantiation"}
 MAY_COMPOSE |= {f"replay.{name}" for name in ("frozen", "rerun", "run_folder")}
+MAY_COMPOSE |= {"search.overrides", "search.plan", "search.slots"}
 MAY_COMPOSE |= {"devices", "hydra_job", "job", "plan.jobs", "sweep", "sweep_again", "sweep_record"}
 SHARED = {"fulgurite.errors", "fulgurite.randomness", "fulgurite.spec"}
 MODEL_BASE = {f"fulgurite.models.{name}" for name in ("layers", "losses", "scores", "supervised")}

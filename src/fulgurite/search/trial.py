@@ -1,0 +1,90 @@
+"""A trial: one setting that a search asks for, and what came of it."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fulgurite.errors import did_you_mean
+from fulgurite.result import Result
+from fulgurite.resume import record_in
+from fulgurite.search.settings import Goal
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting.
+
+    Attributes:
+        number: under which the history keeps it.
+        overrides: that make the setting.
+        reports: whether its first job reports to a pruner.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    reports: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job, or of a trial.
+
+    Attributes:
+        status: ``finished``, ``pruned``, ``diverged`` or ``failed``.
+        values: of the objectives; empty unless it has finished.
+        reason: why it has failed.
+        seeds: with how many seeds it was finished.
+    """
+
+    status: str
+    values: tuple[float, ...] = ()
+    reason: str = ""
+    seeds: int = 1
+
+
+class History(Protocol):
+    """Asks for trials, and is told what came of them."""
+
+    def ask(self) -> Trial | None:
+        """The next trial; ``None`` when there are as many as were wanted, or the others must be told first."""
+
+    def tell(self, trial: Trial, outcome: Outcome) -> None:
+        """Take note of how a trial has ended."""
+
+
+def outcome_in(folder: Path, goals: Sequence[Goal]) -> Outcome:
+    """What came of the job in ``folder``."""
+    result = record_in(folder)
+    if result is None or result.status not in ("finished", "pruned", "diverged"):
+        return Outcome("failed", reason=result.error.message if result and result.error else "")
+    if result.status != "finished":
+        return Outcome(result.status)
+    values = []
+    for goal in goals:
+        value = _value(result, goal.metric)
+        if value is None:
+            known = sorted({*result.metrics, "seconds", "epochs"})
+            near = did_you_mean(goal.metric, known)
+            return Outcome("failed", reason=f"its record has no {goal.metric}{near}; it has {', '.join(known)}")
+        values.append(value)
+    return Outcome("finished", tuple(values))
+
+
+def mean(outcomes: Sequence[Outcome]) -> Outcome:
+    """What came of a trial, from its jobs, one a seed: the worst that happened, or the mean."""
+    for status in ("failed", "diverged", "pruned"):
+        found = next((each for each in outcomes if each.status == status), None)
+        if found is not None:
+            return found
+    columns = zip(*(each.values for each in outcomes), strict=True)
+    return Outcome("finished", tuple(statistics.fmean(column) for column in columns), seeds=len(outcomes))
+
+
+def _value(result: Result, metric: str) -> float | None:
+    if metric == result.objective.metric:
+        return result.objective.value
+    if metric in ("seconds", "epochs"):
+        return float(getattr(result, metric))
+    return result.metrics.get(metric)

@@ -1,0 +1,125 @@
+"""A search from Hydra's hands to its last trial."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from fulgurite.compose import Composer
+from fulgurite.errors import ConfigError
+from fulgurite.result import write_atomically
+from fulgurite.search.drive import Drive, Job
+from fulgurite.search.listed import Listed
+from fulgurite.search.plan import Search, read
+from fulgurite.search.proposals import num_settings, proposals
+from fulgurite.search.racing import Race
+from fulgurite.search.settings import OWN
+from fulgurite.search.slots import slots_of
+from fulgurite.search.trial import Trial, outcome_in
+from fulgurite.sweep import job_folder
+
+if TYPE_CHECKING:
+    from hydra_plugins.fulgurite_sweeper.search import SearchSweeper
+
+RECORD = "search.json"
+
+
+def run(sweeper: "SearchSweeper", arguments: list[str]) -> None:
+    """Run the search that the config and the overrides describe.
+
+    Raises:
+        ConfigError: when the sweep folder holds another search.
+    """
+    loader = sweeper.hydra_context.config_loader
+    search = read(sweeper.config, arguments, OverridesParser.create(config_loader=loader))
+    folder = Path(str(sweeper.config.hydra.sweep.dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    _take_up(folder, search)
+    OmegaConf.save(sweeper.config, folder / "multirun.yaml")
+    sweeper.task_function.folder = folder
+    history = _history(folder, search)
+    before: Counter[str] = Counter(history.counts)
+    ended = sum(count for status, count in before.items() if status != "running")
+    if ended:
+        told = ", ".join(f"{count} {status}" for status, count in before.items() if status != "running")
+        print(f"{ended} trials have ended before: {told}", flush=True)
+    with slots_of(sweeper.launcher, search.settings.num_workers) as slots:
+        race = _race(search)
+        outcome = partial(outcome_in, goals=search.settings.goals)
+        jobs = _Jobs(search, Composer(loader, partial(loader.load_sweep_config, sweeper.config)))
+        drive = Drive(history, slots, jobs.make, outcome, search.settings.repeats, race)
+        drive.run(ended * search.settings.repeats)
+    _say(search, history)
+
+
+class _Jobs:
+    """Makes the jobs of trials."""
+
+    def __init__(self, search: Search, compose: Composer) -> None:
+        self._search, self._compose = search, compose
+
+    def make(self, trial: Trial, repeat: int) -> Job:
+        """The job of a trial and a repeat."""
+        settings = self._search.settings
+        own = [f"seed={settings.first_seed + repeat}"] if settings.repeats > 1 else []
+        # Its first seed alone speaks for a trial to the pruner.
+        own += [f"sweep.trial={trial.number}"] if trial.reports and repeat == 0 else []
+        overrides = (*self._search.fixed, *trial.overrides, *own)
+        cfg = self._compose.peek(overrides)
+        folder = job_folder(cfg)
+        # It is looked at for the next job, too.
+        OmegaConf.set_readonly(cfg.hydra, False)
+        return Job(trial, repeat, overrides, folder)
+
+
+def _history(folder: Path, search: Search) -> Any:
+    """Optuna's, where its samplers or pruners are used; else none."""
+    settings, space, constraints = search.settings, search.space, search.constraints
+    own = proposals(settings, space, constraints) if settings.sampler in OWN else None
+    number = num_settings(settings, space, constraints)
+    if own is not None and not settings.needs_history:
+        return Listed(own, space, number)
+    from fulgurite.search.study import StudyHistory
+
+    return StudyHistory(folder, settings, space, constraints, own, number)
+
+
+def _race(search: Search) -> Race | None:
+    settings = search.settings
+    if settings.repeats == 1 or len(settings.goals) > 1 or not settings.racing:
+        return None
+    return Race(settings.repeats, settings.goals[0].mode)
+
+
+def _take_up(folder: Path, search: Search) -> None:
+    """Put the search on record, or see that it is the one on record.
+
+    Raises:
+        ConfigError: with the difference, when it is another.
+    """
+    space = {
+        each.name: f"{each.domain}{''.join(f' when {one}' for one in each.when)}" for each in search.space.parameters
+    }
+    now = json.loads(json.dumps({**search.settings.identity(), "space": space}))
+    path = folder / RECORD
+    then: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else now
+    # Another value of a grid is one more job, and moves no other.
+    free = ("space",) if search.settings.sampler == "grid" and not search.settings.needs_history else ()
+    changed = [key for key in now if key not in free and now[key] != then.get(key)]
+    if changed:
+        shown = "; ".join(f"sweep.{key}: {then.get(key)} then, {now[key]} now" for key in changed)
+        raise ConfigError(
+            f"the sweep {folder.name} is another search: {shown}; take the change back, or choose another sweep.name"
+        )
+    write_atomically(path, json.dumps(now, indent=2) + "\n")
+
+
+def _say(search: Search, history: Any) -> None:
+    counts = history.counts
+    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    print(f"{sum(counts.values())} trials: {told}", flush=True)
