@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -92,10 +93,10 @@ def assert_same_run(one: Path, other: Path) -> None:
             torch.testing.assert_close(found[where], tensor, rtol=0, atol=1e-10, msg=where)
     assert [each.keys() for each in rows(one)] == [each.keys() for each in rows(other)]
     for found, expected in zip(rows(one), rows(other), strict=True):
-        assert found == pytest.approx(expected, abs=1e-7)
+        assert found == pytest.approx(expected, abs=1e-6)
     found, expected = read_result(one), read_result(other)
     assert (found.status, found.epochs, found.fingerprint) == (expected.status, expected.epochs, expected.fingerprint)
-    assert found.metrics == pytest.approx(expected.metrics, abs=1e-7)
+    assert found.metrics == pytest.approx(expected.metrics, abs=1e-6)
 
 
 def test_two_processes_learn_what_one_learns_from_whole_batches(started, capfd):
@@ -141,7 +142,7 @@ def test_what_cannot_be_fused_and_what_cannot_run_leaves_the_others_in_step(star
         f"[{number}/6] failed: optimizer.lr must be a number > 0, got -1.0" for number in (3, 6)
     ]
     assert statuses().count("finished") == 4
-    assert_same_run(job("anomaly-true", "lr-0.01_"), alone(*MLP, "trainer.detect_anomaly=true", "optimizer.lr=1e-2"))
+    assert_same_run(job("anomaly-True", "lr-0.01_"), alone(*MLP, "trainer.detect_anomaly=true", "optimizer.lr=1e-2"))
 
 
 @pytest.mark.slow
@@ -155,17 +156,20 @@ def test_members_stop_diverge_and_are_pruned_in_all_ranks(started, capfd):
     assert "2 of 4 jobs are pruned" in capfd.readouterr().out
 
 
-LONG = [*MLP, "trainer.max_epochs=60", "test=false", "seed=1,2"]
+LONG = [*MLP, "trainer.max_epochs=40", "test=false", "seed=1,2"]
 
 
 def when_all_have_checkpoints(act: Callable[[], None], number: int = 2) -> None:
     """Do something as soon as ``number`` jobs have ended their first epoch."""
 
+    folder = FOLDER.absolute()
+
     def wait() -> None:
         until = time.monotonic() + 120
-        while len(list(FOLDER.glob("*/checkpoints/last.ckpt"))) < number and time.monotonic() < until:
+        while len(list(folder.glob("*/checkpoints/last.ckpt"))) < number and time.monotonic() < until:
             time.sleep(0.01)
-        act()
+        if len(list(folder.glob("*/checkpoints/last.ckpt"))) >= number:
+            act()
 
     threading.Thread(target=wait, daemon=True).start()
 
@@ -231,8 +235,6 @@ ODD = """
 @pytest.mark.parametrize("what", ["raise", "exit"])
 @pytest.mark.parametrize("rank", [0, 1])
 def test_what_befalls_one_rank_alone_ends_both(started, capfd, monkeypatch, tmp_path, what, rank):
-    import textwrap
-
     (tmp_path / "odd.py").write_text(textwrap.dedent(ODD))
     monkeypatch.syspath_prepend(tmp_path)
     odd = ["+callbacks.odd._target_=odd.Odd", f"+callbacks.odd.what={what}", f"+callbacks.odd.rank={rank}"]
