@@ -90,7 +90,7 @@ def time_alone(trials: Sequence[Trial]) -> float:
 
 
 def time_together(trials: Sequence[Trial]) -> float:
-    """Seconds of a step of all trials as one program, with what each does between two steps.
+    """Seconds of a step of all trials as one program; as of a solo step, without what a job does between two.
 
     Raises:
         UnfusableError: when their step cannot be batched.
@@ -98,7 +98,7 @@ def time_together(trials: Sequence[Trial]) -> float:
     group = Group([trial.loop for trial in trials])
     device = trials[0].loop.loader.x.device
     seconds = 0.0
-    # The first steps are slower; what members do between two hand-overs is spread over all steps of one, as in a run.
+    # The first steps are slower.
     for number in (1, 2, None):
         if group.waiting:
             seconds = _advance(group, trials, number or max(10, int(_FUSED_S / group.step_s)), device)
@@ -111,10 +111,9 @@ def _advance(group: Group, trials: Sequence[Trial], at_most: int, device: torch.
     started = time.perf_counter()
     results = group.run(number)
     synchronize(device)
-    made = time.perf_counter()
+    # Elsewhere than on a CPU, the group's own time is that of handing the work over.
+    step_s = group.step_s if device.type == "cpu" else (time.perf_counter() - started) / number
     for own, result in results.items():
         trials[own].member.resume(result)
         group.ended[own] = not trials[own].is_waiting
-    # Elsewhere than on a CPU, the group's own time is that of handing the work over.
-    step_s = group.step_s if device.type == "cpu" else (made - started) / number
-    return step_s + (time.perf_counter() - made) / number
+    return step_s

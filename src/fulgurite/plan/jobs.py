@@ -135,12 +135,13 @@ class _Remembering:
 
     def __init__(self, compose_job: Callable[[Sequence[str]], DictConfig]) -> None:
         self._compose = compose_job
+        self._groups = help.groups()
         # What is wrong with (choices of groups, one value, or none), however the other values are.
         self._wrong: dict[tuple[tuple[str, ...], str | None], str] = {}
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig | str:
         """The config, or what is wrong."""
-        choices = tuple(each for each in overrides if _changes_structure(each))
+        choices = tuple(each for each in overrides if self._changes_structure(each))
         values = [each for each in overrides if each not in choices]
         for culprit in (None, *values):
             if (choices, culprit) in self._wrong:
@@ -156,6 +157,11 @@ class _Remembering:
             self._blame(choices, values, message)
             return message
 
+    def _changes_structure(self, override: str) -> bool:
+        """Whether an override decides which keys there are."""
+        key, _ = _pair(override)
+        return override.startswith(("+", "~")) or key in self._groups or "/" in key or "@" in key
+
     def _blame(self, choices: tuple[str, ...], values: Sequence[str], message: str) -> None:
         """Remember which value is at fault, when it is one alone."""
         for culprit in (None, *values):
@@ -165,12 +171,6 @@ class _Remembering:
                 if explain(error, [*choices, *values]) == message:
                     self._wrong[choices, culprit] = message
                     return
-
-
-def _changes_structure(override: str) -> bool:
-    """Whether an override decides which keys there are."""
-    key, _ = _pair(override)
-    return override.startswith(("+", "~")) or key in help.groups() or "/" in key or "@" in key
 
 
 def _pair(override: str) -> tuple[str, str]:
