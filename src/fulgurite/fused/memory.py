@@ -42,11 +42,13 @@ def memory_of(loop: Any) -> Memory:
     states = [
         each for optimizer in loop.trainer.optimizers for state in optimizer.state.values() for each in state.values()
     ]
+    # Where ranks share batches out, DDP has one of its own, and what is sent to the others is one more.
+    copies = 1 if loop.ranks.size == 1 else 3
     loaders = [loop.loader, *_listed(loop.trainer.val_dataloaders)]
     parts = {id(part.x): part for part in loaders if isinstance(part, BatchLoader)}
     return Memory(
         parameters=_bytes([*model.parameters(), *model.buffers()]),
-        gradients=_bytes([each for each in model.parameters() if each.requires_grad]),
+        gradients=copies * _bytes([each for each in model.parameters() if each.requires_grad]),
         optimizer=_bytes(states),
         activations=loop.kept_bytes or 0,
         data=sum(_bytes([part.x, part.y]) for part in parts.values()),

@@ -77,6 +77,9 @@ class JoinedRanks(Ranks):
         size: how many there are.
         device: where it trains.
         end: ends this process at once, with a line for the user, or without one where another has ended first.
+
+    Raises:
+        RuntimeError: when they cannot meet.
     """
 
     def __init__(self, rank: int, size: int, device: torch.device, end: Callable[[str], None]) -> None:
@@ -86,11 +89,10 @@ class JoinedRanks(Ranks):
         is_cuda = device.type == "cuda"
         backend = "nccl" if is_cuda else "gloo"
         bound = {"device_id": device} if is_cuda else {}
-        with self._or_end():
-            distributed.init_process_group(backend, rank=rank, world_size=size, timeout=_TIMEOUT, **bound)  # type: ignore[arg-type]
-            # Apart from Lightning's, so that what one rank does alone never meets what another does.
-            self._mean_group: Any = distributed.new_group()
-            self._ask_group: Any = distributed.new_group(backend="gloo")
+        distributed.init_process_group(backend, rank=rank, world_size=size, timeout=_TIMEOUT, **bound)  # type: ignore[arg-type]
+        # Apart from Lightning's, so that what one rank does alone never meets what another does.
+        self._mean_group: Any = distributed.new_group()
+        self._ask_group: Any = distributed.new_group(backend="gloo")
 
     def first(self, *numbers: float) -> list[float]:
         """See the base class."""
