@@ -2,6 +2,7 @@
 
 import io
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from fulgurite import sweep
 from fulgurite.errors import ConfigError
 from fulgurite.fused.memory import Memory, memory_of
 from fulgurite.log import quiet_libraries
+from fulgurite.models.supervised import Supervised
 from fulgurite.plan import check, jobs, text
 from fulgurite.plan.check import Checks, check_schedule
 from fulgurite.plan.estimate import JobGroup, StepTimes
@@ -265,6 +267,19 @@ def test_what_is_not_quicker_is_told_to_train_alone(grouped, monkeypatch):
     ((group,), _) = grouped("seed=1,2", probe=True)
     assert (group.programs, group.reason) == ([], "it would not be faster")
     assert group.fused_s == group.alone_s
+
+
+def test_a_step_together_does_not_hold_the_validations_between_steps(grouped, monkeypatch):
+    validate = Supervised.validation_step
+
+    def slow(self, batch, batch_idx):
+        time.sleep(0.5)
+        return validate(self, batch, batch_idx)
+
+    monkeypatch.setattr(Supervised, "validation_step", slow)
+    found, _ = grouped("data.train_subset=50", "trainer.limit_val_batches=1", "trainer.max_epochs=20", "seed=1,2")
+    # Spread over the five steps of an epoch, the validations of two jobs would be 0.2 s a step.
+    assert found[0].times.together[2] < 0.1
 
 
 def test_jobs_that_fail_at_their_first_step_are_told_and_nothing_is_timed(grouped, monkeypatch):
