@@ -269,6 +269,13 @@ class Sweep:
         self._count(number, result)
         return result
 
+    def tell_end(self, number: int, result: Result) -> None:
+        """Say of a job that prints no lines of its own that it has ended well."""
+        if result.status in ("finished", "pruned"):
+            value, seconds = result.objective.value, f"{result.seconds:.1f} s"
+            reached = seconds if value is None else f"{result.objective.metric} {value:.4g}, {seconds}"
+            print(f"{self._title(number)} {result.status} ({reached})", flush=True)
+
     def _count(self, number: int, result: Result) -> None:
         if result.status in ("failed", "diverged"):
             self._failed.add(number)
@@ -301,8 +308,8 @@ class Sweep:
 def _say(error: BaseException, folder: Path, overrides: Sequence[str]) -> str:
     if message := explain(error, overrides):
         return message
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{what} (traceback in {os.path.relpath(folder / LOG_NAME)})"
+    lines = str(error).strip().splitlines()
+    return f"{': '.join([type(error).__name__, *lines[-1:]])} (traceback in {os.path.relpath(folder / LOG_NAME)})"
 
 
 def _record(error: BaseException, folder: Path, overrides: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+from torch import distributed
 
 from fulgurite.errors import ConfigError
 
@@ -29,10 +30,12 @@ class SameConfig(Callback):
         Raises:
             ConfigError: in each process, when there are two that differ.
         """
-        if trainer.world_size == 1:
+        if not distributed.is_initialized():
             return
         own = torch.tensor(int(self._fingerprint[:_DIGITS], 16), device=trainer.strategy.root_device)
-        found = [int(each) for each in trainer.strategy.all_gather(own).flatten()]
+        of_all = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(of_all, own)
+        found = [int(each) for each in of_all]
         other = next((rank for rank, each in enumerate(found) if each != found[0]), None)
         if other is not None:
             raise ConfigError(

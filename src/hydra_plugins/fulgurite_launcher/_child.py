@@ -26,7 +26,7 @@ from omegaconf import DictConfig
 
 from fulgurite import config, hydra_job
 from fulgurite.log import LOG_NAME
-from fulgurite.sweep import Sweep, job_folder
+from fulgurite.sweep import Sweep
 
 INTERRUPTED = 130
 # Has the process write down where it is.
@@ -42,10 +42,11 @@ class Order:
 
     Attributes:
         config: composed, with Hydra's own part.
+        job_folder: where its files go, absolute.
         task: the task function of the sweep.
         callbacks: Hydra's, who hear of the job.
         environment: all environment variables.
-        folder: working directory.
+        working_dir: current folder.
         threads: of each process; ``None`` leaves it to torch.
         num_processes: that the job consists of.
         unnamed: the name of a sweep that was given none.
@@ -53,14 +54,21 @@ class Order:
     """
 
     config: DictConfig
+    job_folder: Path
     task: Sweep
     callbacks: Any
     environment: Mapping[str, str]
-    folder: str
+    working_dir: str
     threads: int | None
     num_processes: int
     unnamed: str
     silent: bool
+
+    def of_config(self, cfg: DictConfig) -> float | None:
+        """The task, without lines and a bar where those of several jobs would stand between one another."""
+        if self.silent and "progress" in cfg.callbacks:
+            cfg.callbacks.progress = None
+        return self.task(cfg)
 
 
 def main(order: Order) -> None:
@@ -74,7 +82,7 @@ def main(order: Order) -> None:
     assert parent is not None
     os.environ.clear()
     os.environ.update(order.environment)
-    os.chdir(order.folder)
+    os.chdir(order.working_dir)
     if order.num_processes > 1:
         _start_anew(order, parent.sentinel)
     end_with(parent.sentinel)
@@ -108,29 +116,19 @@ def run(order: Order) -> int:
 
         # In a fork of a process that has imported torch, the environment comes too late.
         torch.set_num_threads(order.threads)
-    folder = job_folder(order.config)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_down_faults(folder)
+    _write_down_faults(order.job_folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        hydra_job.run(
-            order.config, folder, lambda cfg: order.task(_quiet(cfg) if order.silent else cfg), order.callbacks
-        )
+        hydra_job.run(order.config, order.job_folder, order.of_config, order.callbacks)
     except KeyboardInterrupt:
         # The first process says so.
         return INTERRUPTED
     return 0
 
 
-def _quiet(cfg: DictConfig) -> DictConfig:
-    """Without lines and a bar: those of several jobs would stand between one another."""
-    if "progress" in cfg.callbacks:
-        cfg.callbacks.progress = None
-    return cfg
-
-
 def _write_down_faults(folder: Path) -> None:
     """Have a traceback written into the job's log when the process is ended by a fault of the machine's kind."""
+    folder.mkdir(parents=True, exist_ok=True)
     # Stays open for good.
     log = (folder / LOG_NAME).open("a", encoding="utf-8")
     faulthandler.enable(log)
@@ -150,4 +148,4 @@ def _start_anew(order: Order, life_line: int) -> None:
         os.set_inheritable(int(handed), True)
     found = importlib.util.find_spec(_RANKS)
     assert found is not None
-    os.execve(sys.executable, [sys.executable, "-m", _RANKS, str(job_folder(order.config))], os.environ)
+    os.execve(sys.executable, [sys.executable, "-m", _RANKS, str(order.job_folder)], os.environ)

@@ -127,10 +127,11 @@ class ProcessPool:
         self._task.folder = folder.parent
         order = _child.Order(
             config=config,
+            job_folder=folder.absolute(),
             task=self._task,
             callbacks=self._callbacks,
             environment={**os.environ, **self._slots.environment(slot)},
-            folder=os.getcwd(),
+            working_dir=os.getcwd(),
             threads=self._slots.threads,
             num_processes=self._slots.num_processes(config),
             unnamed=self._unnamed,
@@ -156,6 +157,8 @@ class ProcessPool:
         end = end or _end_of(job.process.exitcode)
         result = self._task.settle(job.number, job.folder, job.overrides, end, job.before)
         job.process.close()
+        if self.num_slots > 1:
+            self._task.tell_end(job.number, result)
         if follows_at_once(result, job.limits.retries):
             self._start(job.number, self._compose(job.number, job.overrides), job.slot)
             return
@@ -225,7 +228,9 @@ def _end_of(code: int) -> str:
     """How a process has ended that has not recorded it."""
     if code == _child.INTERRUPTED:
         return "its process was interrupted"
-    if code >= 0:
+    if code == 0:
+        return "its process ended with exit code 0 and has recorded no end; is the disk full?"
+    if code > 0:
         return f"its process ended with exit code {code}"
     try:
         return f"its process was ended by {signal.Signals(-code).name}"

@@ -3,6 +3,7 @@
 Imported there alone.
 """
 
+import atexit
 import gc
 import importlib
 import pkgutil
@@ -31,5 +32,7 @@ for _package in (fulgurite.models, fulgurite.data, fulgurite.callbacks, fulgurit
 # Shared with all jobs as long as nobody writes to it, as the collector does.
 gc.collect()
 gc.freeze()
+# Libraries look for what was left over at the very end.
+atexit.register(gc.unfreeze)
 # A job that has not begun ends without a word; the fork server itself does not listen.
 signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
 
 from fulgurite import hydra_job, resume
@@ -35,6 +36,7 @@ def _lead(order_file: int, life_line: int) -> int:
 
 def _follow(folder: Path) -> int:
     """Train along; the first process says and records what comes of it."""
+    setup_globals()
     hydra = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
     assert isinstance(hydra, DictConfig)
     hydra_job.as_current(hydra)
