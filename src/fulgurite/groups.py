@@ -17,6 +17,7 @@ _FREE = (
     "output_root",
     "scheduler",
     "seed",
+    "sweep",
 )
 
 

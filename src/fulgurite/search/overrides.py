@@ -5,7 +5,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 
 from fulgurite.errors import ConfigError, did_you_mean
 from fulgurite.search.space import Choice, Condition, Float, Int, Parameter, Space, ordered, pairs
@@ -84,7 +84,7 @@ def _values(name: str, values: Any, when: tuple[Condition, ...], parser: Overrid
     text = f"{name}={_word(values)}"
     try:
         parsed = parser.parse_override(text)
-    except OverrideParseException as error:
+    except HydraException as error:
         raise ConfigError(f"sweep.space: cannot read {text}; such as tag(log,interval(1e-4,1e-1))") from error
     if parsed.is_sweep_override():
         return _parameter(parsed, when)

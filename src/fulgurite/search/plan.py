@@ -15,6 +15,8 @@ from fulgurite.search.proposals import num_settings
 from fulgurite.search.settings import OWN, Settings, read_settings
 from fulgurite.search.space import Space, pairs
 from fulgurite.sweep import _sweep_folder as folder_of
+from fulgurite.sweep_record import Planned as Composed
+from fulgurite.sweep_record import planned, refuse_another
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -89,8 +91,10 @@ def prepare(overrides: Sequence[str]) -> Planned | None:
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
         search = read(cfg, overrides, parser)
         config.register(search.swept)
-        _refuse_mistakes(search)
+        sample = _refuse_mistakes(search)
         folder = folder_of(cfg)
+        if folder.is_dir():
+            refuse_another(folder, search.swept, [sample])
     number = num_settings(search.settings, search.space, search.constraints)
     if search.settings.needs_history:
         _refuse_options(search.settings)
@@ -145,8 +149,8 @@ def _refuse_continuous(overrides: Sequence[str]) -> None:
             )
 
 
-def _refuse_mistakes(search: Search) -> None:
-    """Compose a job for each extreme and each option."""
+def _refuse_mistakes(search: Search) -> Composed:
+    """Compose a job for each extreme and each option; one of them."""
     from hydra import compose
     from hydra.core.global_hydra import GlobalHydra
 
@@ -155,6 +159,7 @@ def _refuse_mistakes(search: Search) -> None:
     loader = GlobalHydra.instance().config_loader()
     composer = Composer(loader, lambda words: compose(config.CONFIG_NAME, words))
     seen: set[str] = set()
+    sample = None
     for own, setting in enumerate(search.space.probes()):
         words = search.space.overrides(setting)
         if own >= _MOST_PROBES or seen.issuperset(words):
@@ -163,6 +168,9 @@ def _refuse_mistakes(search: Search) -> None:
         cfg = _explained(composer.peek, [*search.fixed, *words])
         if cfg.launcher.get("name") in ("basic", "fused") and cfg.launcher.get("spread") != "data":
             refuse_many_devices(cfg)
+        sample = sample or planned([*search.fixed, *words], cfg.copy())
+    assert sample is not None
+    return sample
 
 
 def _explained(compose_job: Any, overrides: Sequence[str]) -> "DictConfig":

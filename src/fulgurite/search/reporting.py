@@ -47,7 +47,7 @@ def open_trial(folder: Path, number: int, sweep: Mapping[str, Any], max_epochs: 
         storage=storage,
         # Nothing is asked for here.
         sampler=optuna.samplers.RandomSampler(),
-        pruner=make_pruner(sweep["pruner"], dict(sweep["pruner_options"]), max_epochs),
+        pruner=make_pruner(sweep["pruner"], dict(sweep["pruner_options"] or {}), max_epochs),
     )
     found = next((each for each in study.get_trials(deepcopy=False) if each.number == number), None)
     return None if found is None else ReportingTrial(optuna.Trial(study, found._trial_id))

@@ -141,8 +141,8 @@ def _goals(listed: Any, objective: Mapping[str, Any]) -> tuple[Goal, ...]:
 
 
 def _mapping(name: str, value: Any) -> Mapping[str, Any]:
-    if isinstance(value, Mapping):
-        return value
+    if value is None or isinstance(value, Mapping):
+        return value or {}
     raise ConfigError(f"{name} must be such as {{n_startup_trials: 5}}, got {value!r}")
 
 

@@ -10,9 +10,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fulgurite.errors import ConfigError
 from fulgurite.search.constraints import Constraint, broken
-from fulgurite.search.proposals import MOST_REFUSED, nothing_left
+from fulgurite.search.proposals import nothing_left
 from fulgurite.search.pruning import make_pruner
-from fulgurite.search.samplers import Seeded
+from fulgurite.search.samplers import Seeded, quiet
 from fulgurite.search.settings import Settings
 from fulgurite.search.space import Float, Int, Parameter, Setting, Space
 from fulgurite.search.storage import mend_journal, open_storage, study_name
@@ -21,7 +21,7 @@ from fulgurite.search.trial import Outcome, Trial
 # Marks of trials, beside what Optuna keeps.
 _REFUSED, _RETRY_OF, _RETRIES, _STATUS, _REASON = "refused", "retry_of", "retries", "status", "reason"
 # Settings in a row that break a constraint, after which one is drawn at random; and after which the search ends.
-_PATIENCE, _MOST = 20, min(500, MOST_REFUSED)
+_PATIENCE, _MOST = 5, 200
 
 
 class StudyHistory:
@@ -66,7 +66,8 @@ class StudyHistory:
             load_if_exists=True,
         )
         if len(settings.goals) > 1:
-            self.study.set_metric_names([goal.metric for goal in settings.goals])
+            with quiet():
+                self.study.set_metric_names([goal.metric for goal in settings.goals])
         before = self.study.get_trials(deepcopy=False)
         self._left = [each._trial_id for each in before if each.state == TrialState.RUNNING]
         self._enqueue_failed()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from fulgurite import config
 from fulgurite.compose import Composer
 from fulgurite.errors import ConfigError
 from fulgurite.result import write_atomically
@@ -41,7 +42,7 @@ def run(sweeper: "SearchSweeper", arguments: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _take_up(folder, search)
     OmegaConf.save(sweeper.config, folder / "multirun.yaml")
-    sweeper.task_function.folder = folder
+    _name(sweeper.task_function, search, folder)
     history = _history(folder, search)
     before: Counter[str] = Counter(history.counts)
     ended = sum(count for status, count in before.items() if status != "running")
@@ -55,6 +56,14 @@ def run(sweeper: "SearchSweeper", arguments: list[str]) -> None:
         drive = Drive(history, slots, jobs.make, outcome, search.settings.repeats, race)
         drive.run(ended * search.settings.repeats)
     _say(search, history)
+
+
+def _name(task: Any, search: Search, folder: Path) -> None:
+    """Have jobs named by what is varied, also where the config is the user's own and nothing was known before."""
+    task.folder = folder
+    if not set(search.swept) <= set(task.swept):
+        task.swept = search.swept
+        config.register(search.swept, unnamed=folder.name)
 
 
 class _Jobs:
