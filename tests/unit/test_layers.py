@@ -23,7 +23,7 @@ MODEL_BASE = {f"fulgurite.models.{name}" for name in ("layers", "losses", "score
 # Imported before a job starts, or by what reads run folders: importing torch takes seconds.
 LIGHT = ("cli", "config", "errors", "spec", "randomness", "result", "help", "explain", "hydra_app", "sweep", "job")
 LIGHT += ("plan.command", "plan.jobs")
-LIGHT += ("devices", "resume", "sweep_again", "sweep_folder", "sweep_record", "sweep_show")
+LIGHT += ("devices", "limits", "resume", "sweep_again", "sweep_folder", "sweep_record", "sweep_show")
 
 
 def module_name(path: Path) -> str:
