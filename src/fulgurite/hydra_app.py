@@ -85,6 +85,8 @@ class _Job:
         overrides = list(HydraConfig.get().overrides.task)
         if cfg.launcher.get("name") == "fused" and is_first_process():
             print(_ONE_RUN, flush=True)
+        if (sampler := cfg.sweep.get("sampler")) is not None and is_first_process():
+            print(f"sweep={sampler} chooses the jobs of a sweep; this is one run: add -m", flush=True)
         try:
             self.diverged = run_job(cfg, overrides).status == "diverged"
             if is_first_process():

@@ -20,7 +20,7 @@ from fulgurite.errors import ConfigError
 from fulgurite.explain import explain
 from fulgurite.sweep import refuse_twins, swept_keys
 
-_ELSEWHERE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper", "hydra.launcher", "hydra.mode")
+_ELSEWHERE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper", "hydra.launcher", "hydra.mode", "sweep=")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def compose_jobs(overrides: Sequence[str], folder: Path, problems: Problems) -> 
         OverrideParseException: for an override that cannot be read.
     """
     for override in overrides:
-        if override.lstrip("+").startswith(_ELSEWHERE):
+        if override.lstrip("+").startswith(_ELSEWHERE) and override != "sweep=default":
             raise ConfigError(f"a plan is made of the jobs of a grid, and {override} leaves them to something else")
     swept = swept_keys(overrides)
     config.register(swept)
