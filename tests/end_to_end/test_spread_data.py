@@ -120,7 +120,14 @@ def test_two_processes_learn_what_one_learns_from_whole_batches(started, capfd):
     [
         [*MLP, "model.dropout=0.3", "trainer.accumulate_grad_batches=3", "trainer.gradient_clip_val=0.5"],
         ["model=cnn", "model.channels=[4]", "augmentation=affine", "optimizer=sgd", "scheduler=cosine"],
-        [*MLP, "model.norm=batch", "data.drop_last=false", "data.train_subset=510", "trainer.val_check_interval=4"],
+        [
+            *MLP,
+            "model.norm=batch",
+            "optimizer=sgd",
+            "data.drop_last=false",
+            "data.train_subset=510",
+            "trainer.val_check_interval=4",
+        ],
     ],
     ids=["mlp", "cnn", "uneven"],
 )
