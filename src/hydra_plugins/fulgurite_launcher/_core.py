@@ -14,8 +14,9 @@ from fulgurite import hydra_job
 from fulgurite.config import Engine
 from fulgurite.errors import ConfigError
 from fulgurite.groups import shares
+from fulgurite.limits import limits_of
 from fulgurite.result import Result
-from fulgurite.resume import ENDED, abandon, record_in
+from fulgurite.resume import abandon, is_over, record_in
 from fulgurite.sweep import job_folder
 from hydra_plugins.fulgurite_launcher import _devices, _drivers, _jobs
 from hydra_plugins.fulgurite_launcher._share import Program, Share
@@ -32,7 +33,8 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
     find = _devices.of_ranks if launcher.spread == "data" else _devices.of
     devices = find(list(configs.values()), launcher.drivers)
     records = {number: record_in(job_folder(cfg)) for number, cfg in configs.items()}
-    ended = {number: record for number, record in records.items() if record is not None and record.status in ENDED}
+    retries = {number: limits_of(cfg.sweep).retries for number, cfg in configs.items()}
+    ended = {own: record for own, record in records.items() if record is not None and is_over(record, retries[own])}
     returns = {number: _skip(launcher, configs[number]) for number in ended}
     work = _share_out(launcher, configs, ended, devices)
     if devices.are_ranks and work:
