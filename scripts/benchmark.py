@@ -1,7 +1,7 @@
 """How fast Fulgurite is, as ratios measured in one run on one thread.
 
-    python scripts/benchmark.py [startup memory accuracy curve epoch augment regression fused bound drivers]
-                                [--repeats N] [--quick] [--seeds N]
+    python scripts/benchmark.py [startup memory accuracy curve epoch augment regression fused bound drivers
+                                 sweeps] [--repeats N] [--quick] [--seeds N]
 
 Training is measured against ``hand_loop.py`` on the same tensors, in process CPU time, in turns; the median of the
 pairwise ratios counts. Prints each line once it is known and a table at the end, writes ``outputs/benchmark.json``,
@@ -20,6 +20,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fused_items
+import launcher_items
 import process_items
 import training_items
 from timing import Item, line, table
@@ -49,6 +50,7 @@ ITEMS: dict[str, Callable[[Options], Iterable[Item]]] = {
     "fused": lambda options: fused_items.fused(options.repeats, options.quick),
     "bound": lambda options: fused_items.bound(options.repeats, options.quick),
     "drivers": lambda options: fused_items.drivers(options.repeats, options.quick),
+    "sweeps": lambda options: launcher_items.sweeps(options.repeats, options.quick),
 }
 
 
