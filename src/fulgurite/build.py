@@ -103,7 +103,9 @@ def _of_search(cfg: DictConfig) -> list[pl.Callback]:
     """What reports to the pruner of a search, in a job of one."""
     if cfg.sweep.get("trial") is None:
         return []
-    return [ReportToSearch(Path(cfg.folder).parent, cfg.sweep.trial, cfg.objective.metric, resolve(cfg.sweep))]
+    sweep = resolve(cfg.sweep)
+    metric = sweep["objectives"][0]["metric"] if sweep["objectives"] else cfg.objective.metric
+    return [ReportToSearch(Path(cfg.folder).parent, cfg.sweep.trial, metric, sweep)]
 
 
 def build_data(cfg: DictConfig) -> pl.LightningDataModule:

@@ -107,7 +107,7 @@ def _sweep(args: Namespace) -> int:
     # Here, not at the top: one run needs none of it.
     from fulgurite import sweep, sweep_record
     from fulgurite.errors import is_interrupt
-    from fulgurite.search.plan import prepare as prepare_search
+    from fulgurite.search.prepare import prepare as prepare_search
 
     own_conf = args.config_dir or args.config_path or args.config_name
     search = None if own_conf else prepare_search(args.overrides)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -249,3 +250,41 @@ def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_a_search_over_processes_that_is_killed_again_and_again_loses_and_doubles_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["sweep=tpe", "sweep.num_trials=10", RATE, "trainer.max_epochs=3", "sweep.pruner=median"]
+    command += ["launcher=processes", "launcher.num_workers=2"]
+    draw = random.Random(0)
+    for _ in range(6):
+        with subprocess.Popen(
+            [sys.executable, TRAIN, *words("a", *command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            time.sleep(draw.uniform(2, 15))
+            process.kill()
+    assert cli.train(words("a", *command)) == 0
+    found = trials("a")
+    assert [trial.number for trial in found] == list(range(10))
+    assert {trial.state.name for trial in found} <= {"COMPLETE", "PRUNED"}
+    assert sorted({result.status for result in results("a")} - {"pruned"}) == ["finished"]
+    rates = {f"optimizer.lr={trial.params['optimizer.lr']!r}" for trial in found}
+    assert {rate for rate, _ in settings("a")} == rates
+    assert len(results("a")) == len(rates) == 10
+
+
+def test_several_objectives_end_with_the_settings_that_no_other_beats(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    goals = "sweep.objectives=[{metric:val/acc,mode:max},{metric:val/loss,mode:min}]"
+    assert cli.train(words("a", "sweep=nsgaii", "sweep.num_trials=3", goals, RATE)) == 0
+    said = capsys.readouterr().out
+    assert "no other trial is better in each objective than" in said
+    best = max(settings("a"), key=lambda own: own[1])
+    assert f"val/acc {best[1]:.4g}" in said
+    wrong = goals.replace("val/loss", "val/lss")
+    assert cli.train(words("b", "sweep=nsgaii", "sweep.num_trials=3", wrong, RATE)) == 2
+    said = capsys.readouterr().err
+    assert "sweep.objectives: val/lss is not in the record of lr-" in said
+    assert "(did you mean val/loss?)" in said
+    assert len(results("b")) == 1

@@ -78,7 +78,7 @@ class Drive:
                 if any(job.folder == other.folder for other in self._running.values()):
                     self._held.append(job)
                 elif job.folder in self._known:
-                    # The same setting once more.
+                    print(f"trial {job.trial.number} is a setting that has been tried: {job.folder.name}", flush=True)
                     self._ended(job)
                 else:
                     self._running[first + self._num_started] = job
@@ -110,9 +110,11 @@ class Drive:
         begun = self._begun[job.trial.number]
         self._known.add(job.folder)
         outcome = begun.outcomes[job.repeat] = self._outcome(job.folder)
-        lost = self._race is not None and job.repeat == 0 and bool(begun.left)
-        if outcome.status != "finished" or (lost and self._race and self._race.is_lost(outcome.values[0])):
-            # A seed that does not come to its end decides; so does a first one that is clearly bad.
+        if outcome.status != "finished":
+            # A seed that does not come to its end decides.
+            begun.left.clear()
+        elif begun.left and job.repeat == 0 and self._race and self._race.is_lost(outcome.values[0]):
+            print(f"trial {job.trial.number} takes no more seeds: the first is far below the best", flush=True)
             begun.left.clear()
         if begun.left or len(begun.outcomes) < self._asked(begun):
             return

@@ -8,7 +8,8 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from fulgurite.errors import ConfigError, did_you_mean
-from fulgurite.search.space import Choice, Condition, Float, Int, Parameter, Space, ordered, pairs
+from fulgurite.search.domains import Choice, Float, Int
+from fulgurite.search.space import Condition, Parameter, Space, ordered, pairs
 
 _ENTRY_KEYS = ("values", "when", "zip")
 # These decide no number, or are the search's own.

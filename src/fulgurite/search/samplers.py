@@ -13,8 +13,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from fulgurite.errors import ConfigError, did_you_mean
+from fulgurite.search.domains import rounded
 from fulgurite.search.settings import Settings
-from fulgurite.search.space import rounded
 
 _CLASSES: dict[str, type[BaseSampler]] = {
     "tpe": optuna.samplers.TPESampler,
@@ -23,8 +23,10 @@ _CLASSES: dict[str, type[BaseSampler]] = {
     "nsgaii": optuna.samplers.NSGAIISampler,
     "qmc": optuna.samplers.QMCSampler,
 }
-# What the others are given beside the options; independent draws of conditional parameters need no warning.
+# What they are given beside the options; independent draws of conditional parameters need no warning.
 _QUIET: dict[str, dict[str, Any]] = {
+    # Trials that run count as bad ones, so that several workers do not try the same.
+    "tpe": {"constant_liar": True},
     "gp": {"warn_independent_sampling": False},
     "cmaes": {"warn_independent_sampling": False},
     "qmc": {"warn_independent_sampling": False, "warn_asynchronous_seeding": False},

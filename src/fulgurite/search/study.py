@@ -10,11 +10,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from fulgurite.errors import ConfigError
 from fulgurite.search.constraints import Constraint, broken
+from fulgurite.search.domains import Float, Int
 from fulgurite.search.proposals import nothing_left
 from fulgurite.search.pruning import make_pruner
 from fulgurite.search.samplers import Seeded, quiet
 from fulgurite.search.settings import Settings
-from fulgurite.search.space import Float, Int, Parameter, Setting, Space
+from fulgurite.search.space import Parameter, Setting, Space
 from fulgurite.search.storage import mend_journal, open_storage, study_name
 from fulgurite.search.trial import Outcome, Trial
 

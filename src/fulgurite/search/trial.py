@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fulgurite.errors import did_you_mean
+from fulgurite.errors import ConfigError, did_you_mean
 from fulgurite.result import Result
 from fulgurite.resume import record_in
 from fulgurite.search.settings import Goal
@@ -55,7 +55,11 @@ class History(Protocol):
 
 
 def outcome_in(folder: Path, goals: Sequence[Goal]) -> Outcome:
-    """What came of the job in ``folder``."""
+    """What came of the job in ``folder``.
+
+    Raises:
+        ConfigError: when it has finished, and its record lacks an objective: that of all others would, too.
+    """
     result = record_in(folder)
     if result is None or result.status not in ("finished", "pruned", "diverged"):
         return Outcome("failed", reason=result.error.message if result and result.error else "")
@@ -67,7 +71,10 @@ def outcome_in(folder: Path, goals: Sequence[Goal]) -> Outcome:
         if value is None:
             known = sorted({*result.metrics, "seconds", "epochs"})
             near = did_you_mean(goal.metric, known)
-            return Outcome("failed", reason=f"its record has no {goal.metric}{near}; it has {', '.join(known)}")
+            raise ConfigError(
+                f"sweep.objectives: {goal.metric} is not in the record of {folder.name}{near}, which has "
+                f"{', '.join(known)}; give the sweep another name when you mend it"
+            )
         values.append(value)
     return Outcome("finished", tuple(values))
 

@@ -132,3 +132,10 @@ def _say(search: Search, history: Any) -> None:
     counts = history.counts
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
     print(f"{sum(counts.values())} trials: {told}", flush=True)
+    if len(search.settings.goals) > 1:
+        front = sorted(history.study.best_trials, key=lambda trial: trial.values)
+        print(f"no other trial is better in each objective than {'these' if len(front) > 1 else 'this one'}:")
+        for trial in front:
+            values = zip(search.settings.goals, trial.values, strict=True)
+            reached = "  ".join(f"{goal.metric} {value:.4g}" for goal, value in values)
+            print(f"  {reached}  {' '.join(f'{key}={value}' for key, value in trial.params.items())}", flush=True)

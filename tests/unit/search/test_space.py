@@ -5,8 +5,9 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from fulgurite.errors import ConfigError
+from fulgurite.search.domains import Choice, Float, Int
 from fulgurite.search.overrides import read_space
-from fulgurite.search.space import Choice, Float, Int, Space
+from fulgurite.search.space import Space
 
 SHARES = [number / 1000 for number in range(1000)]
 
