@@ -2,51 +2,26 @@
 
 import json
 from dataclasses import replace
+from math import log10
 from pathlib import Path
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from searches import SETTINGS, space_of
 
 from fulgurite.errors import ConfigError
 from fulgurite.search.constraints import Constraint
 from fulgurite.search.listed import Listed
-from fulgurite.search.overrides import read_space
 from fulgurite.search.proposals import proposals
-from fulgurite.search.settings import OPTUNA, Goal, Settings
-from fulgurite.search.space import Space, pairs
+from fulgurite.search.settings import OPTUNA, Goal
+from fulgurite.search.space import pairs
 from fulgurite.search.storage import JOURNAL
 from fulgurite.search.study import StudyHistory
 from fulgurite.search.trial import Outcome, Trial
-
-SETTINGS = Settings(
-    sampler="tpe",
-    sampler_options={},
-    num_trials=30,
-    seed=0,
-    constraints=(),
-    goals=(Goal("val/acc", "max"),),
-    pruner="none",
-    pruner_options={},
-    max_epochs=9,
-    repeats=1,
-    first_seed=0,
-    racing=True,
-    storage="journal",
-    num_workers=1,
-    retries=1,
-)
-OVERRIDES = ["x=interval(-1,1)", "y=tag(log,interval(1e-4,1))", "n=int(interval(1,5))"]
-
-
-def space_of(*overrides: str, listed=None) -> Space:
-    return read_space(overrides or OVERRIDES, listed or {}, OverridesParser.create())[0]
 
 
 def value(trial: Trial) -> float:
     """Best at x = 0.5, y = 0.01, n = 3."""
     at = {key: float(text) for key, text in pairs(trial.overrides).items()}
-    from math import log10
-
     return -((at["x"] - 0.5) ** 2) - (log10(at["y"]) + 2) ** 2 / 4 - (at["n"] - 3) ** 2 / 10
 
 
