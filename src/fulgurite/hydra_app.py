@@ -127,7 +127,8 @@ def _sweep(args: Namespace) -> int:
         if plan.jobs:
             stack.enter_context(sweep.checked_once())
         if plan.folder is not None and not args.cfg and not args.info:
-            stack.enter_context(sweep.opened(plan.folder, args.overrides, swept, plan.jobs))
+            domains = search.search.domains if search else None
+            stack.enter_context(sweep.opened(plan.folder, args.overrides, swept, plan.jobs, domains))
         try:
             _hand_to_hydra(args, jobs)
         except (KeyboardInterrupt, SystemExit) as error:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -166,15 +166,26 @@ def checked_once() -> Iterator[None]:
 
 @contextmanager
 def opened(
-    folder: Path, overrides: Sequence[str], swept: Sequence[str], jobs: Sequence[sweep_record.Planned]
+    folder: Path,
+    overrides: Sequence[str],
+    swept: Sequence[str],
+    jobs: Sequence[sweep_record.Planned],
+    domains: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
     """Work on the sweep in ``folder`` alone, its record written, while the context lasts.
+
+    Args:
+        folder: of the sweep.
+        overrides: as typed.
+        swept: keys that are varied.
+        jobs: that are planned.
+        domains: what keys may be that are varied by no override.
 
     Raises:
         ConfigError: while another process works on it.
     """
     with sweep_folder.only_driver(folder):
-        sweep_record.write_record(folder, overrides, swept, jobs)
+        sweep_record.write_record(folder, overrides, swept, jobs, domains)
         yield
 
 

@@ -47,9 +47,15 @@ def planned(overrides: Sequence[str], cfg: "DictConfig") -> Planned:
         return Planned(list(overrides), {})
 
 
-def write_record(folder: Path, overrides: Sequence[str], swept: Sequence[str], jobs: Sequence[Planned]) -> None:
-    """Write ``sweep.json``: what is swept, as it was typed last, and the config of each job."""
-    typed = _values(overrides)
+def write_record(
+    folder: Path,
+    overrides: Sequence[str],
+    swept: Sequence[str],
+    jobs: Sequence[Planned],
+    domains: Mapping[str, str] | None = None,
+) -> None:
+    """Write ``sweep.json``: what is swept, as it was typed last or as ``domains`` says, and the config of each job."""
+    typed = {**(domains or {}), **_values(overrides)}
     base = jobs[0].config if jobs else {}
     plain = {
         "name": folder.name,

@@ -74,7 +74,10 @@ def test_a_search_by_tpe_runs_to_its_leaderboard_and_a_larger_number_goes_on(tmp
     assert [trial.number for trial in trials("a")] == [0, 1, 2, 3]
     # Another search does not get into it.
     assert cli.train(words("a", "sweep=tpe", "sweep.num_trials=4", "optimizer.lr=interval(1e-5,1e-1)")) == 2
-    assert "the sweep a is another search: sweep.space: " in capsys.readouterr().err
+    assert (
+        "another search: sweep.space: {'optimizer.lr': 'tag(log,interval(1e-05,0.1))'} then, "
+        in capsys.readouterr().err
+    )
     assert cli.train(words("a", "sweep=tpe", "sweep.num_trials=5", RATE, "model.dropout=0.3")) == 2
     assert "model.dropout" in capsys.readouterr().err
 
@@ -167,6 +170,9 @@ def test_a_grid_takes_conditional_parts_and_zipped_lists_and_trains_no_setting_t
     assert cli.train(command) == 0
     said = capsys.readouterr().out
     assert "3 trials: 3 finished" in said
+    swept = json.loads(Path("outputs/sweeps/a/sweep.json").read_text())["swept"]
+    assert swept["optimizer.momentum"] == "0,0.9 when optimizer=sgd"
+    assert swept["optimizer.lr"] == "(model.hidden=[8] optimizer.lr=0.01),(model.hidden=[16] optimizer.lr=0.02)"
 
 
 @pytest.mark.parametrize(

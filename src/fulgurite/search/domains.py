@@ -29,6 +29,12 @@ class Float:
     log: bool = False
     step: float | None = None
 
+    def __str__(self) -> str:
+        if self.step is not None:
+            return f"range({self.low:g},{self.high + self.step:g},{self.step:g})"
+        text = f"interval({self.low:g},{self.high:g})"
+        return f"tag(log,{text})" if self.log else text
+
     def at(self, share: float) -> float:
         """The number at a share in [0, 1) of the way."""
         if self.step is not None:
@@ -66,6 +72,14 @@ class Int:
     log: bool = False
     step: int = 1
 
+    def __str__(self) -> str:
+        text = (
+            f"int(interval({self.low},{self.high}))"
+            if self.step == 1
+            else f"range({self.low},{self.high + 1},{self.step})"
+        )
+        return f"tag(log,{text})" if self.log else text
+
     def at(self, share: float) -> int:
         """The number at a share in [0, 1) of the way."""
         if self.log:
@@ -92,6 +106,9 @@ class Choice:
     """
 
     options: Mapping[str, tuple[str, ...]]
+
+    def __str__(self) -> str:
+        return ",".join(f"({label})" if " " in label else label for label in self.options)
 
     def at(self, share: float) -> str:
         """The label at a share in [0, 1) of the way."""

@@ -39,6 +39,13 @@ class Search:
         """Keys that name the jobs' folders."""
         return self.space.keys + ["seed"] * (self.settings.repeats > 1 and "seed" not in self.space.keys)
 
+    @property
+    def domains(self) -> dict[str, str]:
+        """What each key may be, in words."""
+        repeats, first = self.settings.repeats, self.settings.first_seed
+        seeds = {"seed": f"range({first},{first + repeats})"} if repeats > 1 else {}
+        return {key: each.described for each in self.space.parameters for key in each.keys} | seeds
+
 
 def read(cfg: "DictConfig", overrides: Sequence[str], parser: "OverridesParser") -> Search:
     """The search of a composed config.

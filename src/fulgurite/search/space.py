@@ -44,6 +44,11 @@ class Parameter:
     when: tuple[Condition, ...] = ()
     prefix: str = ""
 
+    @property
+    def described(self) -> str:
+        """Its domain and conditions, in words."""
+        return f"{self.domain}{''.join(f' when {condition}' for condition in self.when)}"
+
     def overrides(self, value: float | int | str) -> tuple[str, ...]:
         """What is typed for a value of it."""
         if isinstance(self.domain, Choice):

@@ -111,9 +111,7 @@ def _take_up(folder: Path, search: Search) -> None:
     Raises:
         ConfigError: with the difference, when it is another.
     """
-    space = {
-        each.name: f"{each.domain}{''.join(f' when {one}' for one in each.when)}" for each in search.space.parameters
-    }
+    space = {each.name: each.described for each in search.space.parameters}
     now = json.loads(json.dumps({**search.settings.identity(), "space": space}))
     path = folder / RECORD
     then: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else now
