@@ -9,7 +9,7 @@ from rich.text import Text
 
 from fulgurite.plan.estimate import JobGroup
 from fulgurite.plan.jobs import Job, Problem, in_words, shared_values
-from fulgurite.report.leaderboard import short_names
+from fulgurite.report.table import short_names
 
 # Jobs in the table: up to so many all of them, else the first and the last few.
 _MOST_ROWS = 40

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fulgurite.report.leaderboard import nearest, rounded
+from fulgurite.report.leaderboard import nearest
+from fulgurite.report.table import rounded
 from fulgurite.result import Result, read_result
 
 

@@ -269,3 +269,17 @@ def test_the_json_holds_rows_and_the_record_of_each_job(tmp_path):
     assert [each["seed"] for each in other["jobs"]] == ["1", "2", "3", "9"]
     assert other["jobs"][0]["value"] == pytest.approx(0.90)
     assert (other["jobs"][3]["status"], other["jobs"][3]["error"]) == ("failed", "RuntimeError: shapes do not fit")
+
+
+@pytest.mark.parametrize(("width", "shown"), [(100, True), (80, False)])
+def test_the_difference_makes_room_for_whole_settings_on_a_narrow_terminal(tmp_path, capsys, monkeypatch, width, shown):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for seed in "123":
+        for size, loss in (("64", 0.01), ("128", 0.02)):
+            job(tmp_path, [f"model.hidden=[{size}]", "optimizer.lr=0.003", f"seed={seed}"], 0.9 - loss * int(seed))
+            job(tmp_path, [f"model.hidden=[{size}]", "optimizer.lr=0.001", f"seed={seed}"], 0.8)
+    print_leaderboard(tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert any("to best" in line for line in lines) is shown
+    assert sum("│ [64]   │ 0.003 │" in line for line in lines) == 1
+    assert max(map(len, lines[:4])) <= width
