@@ -32,6 +32,7 @@ def refuse_many_devices(cfg: "DictConfig") -> None:
 
 def count(devices: Any, accelerator: str) -> int:
     """How many devices Lightning would take for ``trainer.devices``."""
+    devices = "auto" if devices is None else devices
     if isinstance(devices, int) and devices >= 0:
         return devices
     if isinstance(devices, str) and devices not in ("auto", "-1"):

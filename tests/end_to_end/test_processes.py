@@ -230,10 +230,11 @@ def test_a_sweep_whose_first_process_is_killed_leaves_none_behind_and_is_done_af
     mark = f"killed-{os.getpid()}-{moment}"
     with start(mark, *TEN) as process:
         until = time.monotonic() + 120
-        while not list(FOLDER.glob("*/result.json")) and time.monotonic() < until:
-            time.sleep(0.01)
-        time.sleep(random.Random(moment).uniform(0, 4))
+        while len(list(FOLDER.glob("*/result.json"))) <= moment % 9 and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(random.Random(moment).uniform(0, 0.4))
         process.kill()
+    assert process.returncode == -signal.SIGKILL
     assert_all_end(mark)
     done = {name: result for name, result in results().items() if result.status == "finished"}
     assert cli.train(words("processes", *TEN)) == 0
@@ -273,6 +274,16 @@ def test_both_processes_of_a_ddp_job_in_a_grid_have_its_rate(monkeypatch):
     for value in ("0.001", "0.003"):
         (folder,) = FOLDER.glob(f"lr-{value}_*")
         assert {path.name: path.read_text() for path in folder.glob("rate-*")} == {"rate-0": value, "rate-1": value}
+
+
+@pytest.mark.slow
+def test_the_launcher_decides_no_number():
+    found = []
+    for launcher in LAUNCHERS:
+        assert cli.train(words(launcher, "seed=1,2", f"sweep.name={launcher}")) == 0
+        folders = sorted(Path("outputs", "sweeps", launcher).glob("seed-*"))
+        found.append([(folder.name, read_result(folder).metrics) for folder in folders])
+    assert found[0] == found[1]
 
 
 @pytest.mark.slow

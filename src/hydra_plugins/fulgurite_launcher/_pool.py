@@ -4,6 +4,7 @@ On Linux they are forks of a server that has imported all that a job needs and n
 milliseconds. What comes of a job is read from its folder. Imports no torch.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -193,6 +194,8 @@ def opened(launcher: Any, known: Sequence[Sequence[str]]) -> Iterator[ProcessPoo
         launcher: Hydra's launcher, set up.
         known: overrides of the jobs, where they are known beforehand.
     """
+    # The command line composes without it; each config is a cycle.
+    gc.enable()
     slots = slots_of(launcher.config, launcher.num_workers, launcher.gpus_per_job, len(known) or None)
     with terminated_like_interrupted():
         pool = ProcessPool(launcher, slots, known)
