@@ -128,16 +128,23 @@ def git_state(folder: Path) -> dict[str, Any]:
 
     Of the first job of a process: later jobs run the code that was imported then.
     """
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        return {"commit": _git(folder, "rev-parse", "HEAD"), "dirty": bool(_git(folder, "status", "--porcelain"))}
     except (OSError, subprocess.SubprocessError):
         return {}
+
+
+def uncommitted(folder: Path) -> str:
+    """What has changed since the commit in the repository round ``folder``, as a patch; empty when there is none."""
+    try:
+        return _git(folder, "diff", "--binary", "HEAD")
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return ""
+
+
+def _git(folder: Path, *words: str) -> str:
+    process = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+    return process.stdout.strip()
 
 
 @cache

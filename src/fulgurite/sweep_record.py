@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from fulgurite import config
 from fulgurite.errors import ConfigError
-from fulgurite.result import FILE_NAME, INDIFFERENT, git_state, versions, write_atomically
+from fulgurite.result import FILE_NAME, INDIFFERENT, git_state, uncommitted, versions, write_atomically
 from fulgurite.resume import record_in
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 RECORD = "sweep.json"
+# What the code had other than its commit; `git apply` takes it.
+PATCH = "uncommitted.patch"
+_LARGEST_PATCH = 1_000_000
 # Differences shown of two configs.
 _MOST_SHOWN = 5
 _REMEDY = "choose another sweep.name"
@@ -69,6 +72,11 @@ def write_record(
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / RECORD, json.dumps(plain, indent=2) + "\n")
+    patch = uncommitted(Path.cwd())
+    if patch and len(patch) <= _LARGEST_PATCH:
+        write_atomically(folder / PATCH, patch + "\n")
+    else:
+        (folder / PATCH).unlink(missing_ok=True)
 
 
 def _plain(job: Planned, base: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,22 @@ def test_the_record_of_a_sweep_holds_the_config_of_each_job(training):
     assert "model.channels" in last["removed"]
     recorded = [each["fingerprint"] for each in record["jobs"]]
     assert recorded == [read_result(folder).fingerprint for folder in training.folders]
+
+
+def test_the_record_of_a_sweep_holds_what_was_not_committed(training, tmp_path):
+    git = partial(subprocess.run, cwd=tmp_path, check=True, capture_output=True, text=True)
+    (tmp_path / "net.py").write_text("width = 1\n")
+    git(["git", "init", "-q"])
+    git(["git", "add", "net.py"])
+    git(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "Begin"])
+    (tmp_path / "net.py").write_text("width = 2\n")
+    night("seed=1,2")
+    git(["git", "checkout", "-q", "net.py"])
+    git(["git", "apply", "outputs/sweeps/night/uncommitted.patch"])
+    assert (tmp_path / "net.py").read_text() == "width = 2\n"
+    git(["git", "checkout", "-q", "net.py"])
+    night("seed=1,2")
+    assert not Path("outputs/sweeps/night/uncommitted.patch").exists()
 
 
 def test_a_mistake_in_the_last_job_alone_is_told_before_the_first(training, capsys):

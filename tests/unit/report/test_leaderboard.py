@@ -241,7 +241,8 @@ def test_failed_and_pruned_jobs_take_no_part_in_the_comparison(tmp_path):
     assert collect(tmp_path)[1].to_best.num_pairs == 3
 
 
-def test_the_table_and_the_csv_tell_the_difference_to_the_best(tmp_path, capsys):
+def test_the_table_and_the_csv_tell_the_difference_to_the_best(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     paired_sweep(tmp_path)
     print_leaderboard(tmp_path)
     assert "-0.0200 (p 0.074)" in capsys.readouterr().out
