@@ -200,6 +200,7 @@ class Sweep:
     Attributes:
         folder: the sweep folder, known once a job has started.
         swept: keys with several values.
+        num_failed_before: jobs that failed or diverged before, and are not run again by a search that knows of it.
     """
 
     def __init__(self, swept: Sequence[str], num_jobs: int) -> None:
@@ -207,12 +208,13 @@ class Sweep:
         self.folder: Path | None = None
         self.swept = swept
         self._failed: set[int] = set()
+        self.num_failed_before = 0
         self._num_jobs = num_jobs
 
     @property
     def num_failed(self) -> int:
         """Jobs that raised or diverged, and did not make up for it when they ran again."""
-        return len(self._failed)
+        return len(self._failed) + self.num_failed_before
 
     def __call__(self, cfg: "DictConfig", build: "Callable[[DictConfig], Run] | None" = None) -> float | None:
         """Run one job, go on with it, or skip it when it has ended before; its objective, ``None`` when it failed.

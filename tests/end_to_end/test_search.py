@@ -155,6 +155,7 @@ def test_repeats_run_each_setting_with_each_seed_and_tell_the_mean(tmp_path, mon
         values = [value for own, value in settings("a") if own == rate]
         assert len(values) == 2
         assert trial.value == pytest.approx(sum(values) / 2)
+        assert sorted(trial.user_attrs["seeds"]) == sorted(values)
     rows = csv.DictReader(Path("outputs/sweeps/a/leaderboard.csv").read_text().splitlines())
     assert [row["n"] for row in rows] == ["2", "2"]
 
@@ -294,3 +295,22 @@ def test_several_objectives_end_with_the_settings_that_no_other_beats(tmp_path, 
     assert "sweep.objectives: val/lss is not in the record of lr-" in said
     assert "(did you mean val/loss?)" in said
     assert len(results("b")) == 1
+
+
+def test_a_failed_trial_is_named_and_tried_once_more_by_the_same_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = words("a", "sweep=tpe", "sweep.num_trials=2", "sweep.sampler_options={n_startup_trials:1}", RATE)
+    broken = pytest.MonkeyPatch()
+    fit = "fulgurite.fit.fit"
+    with broken.context() as patch:
+        patch.setattr(fit, lambda run: (_ for _ in ()).throw(RuntimeError("no more memory")))
+        assert cli.train(command) == 1
+    said = capsys.readouterr()
+    assert "2 trials: 2 failed" in said.out
+    assert "[1/2] failed: RuntimeError: no more memory" in said.err
+    assert cli.train(command) == 0
+    assert "2 trials: 2 finished" in capsys.readouterr().out
+    states = [trial.state.name for trial in trials("a")]
+    assert states == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
+    assert [trial.params for trial in trials("a")[:2]] == [trial.params for trial in trials("a")[2:]]
+    assert len(results("a")) == 2

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 
 # Trials with all of their seeds that must be there before one is judged.
 _FEWEST = 3
@@ -27,7 +28,7 @@ class Race:
         self._means: list[float] = []
         self._variances: list[float] = []
 
-    def note(self, values: list[float]) -> None:
+    def note(self, values: Sequence[float]) -> None:
         """Take note of a setting with all of its seeds."""
         if len(values) == self._repeats > 1:
             self._means.append(self._sign * statistics.fmean(values))

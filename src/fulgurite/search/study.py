@@ -21,6 +21,7 @@ from fulgurite.search.trial import Outcome, Trial
 
 # Marks of trials, beside what Optuna keeps.
 _REFUSED, _RETRY_OF, _RETRIES, _STATUS, _REASON = "refused", "retry_of", "retries", "status", "reason"
+_SEEDS = "seeds"
 # Settings in a row that break a constraint, after which one is drawn at random; and after which the search ends.
 _PATIENCE, _MOST = 5, 200
 
@@ -85,6 +86,10 @@ class StudyHistory:
         """The trials that count as finished."""
         return self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
+    def seeds(self) -> list[list[float]]:
+        """The first objective of each seed, for each trial that has finished."""
+        return [list(each.user_attrs.get(_SEEDS, [])) for each in self.finished()]
+
     def ask(self) -> Trial | None:
         """The next trial; ``None`` when there are as many as were wanted."""
         while self._left:
@@ -111,7 +116,7 @@ class StudyHistory:
         """Take note of how a trial has ended. One that has diverged counts as pruned: it was bad, not unlucky."""
         self._mark(trial.number, _STATUS, outcome.status)
         if outcome.status == "finished":
-            self._mark(trial.number, "seeds", outcome.seeds)
+            self._mark(trial.number, _SEEDS, list(outcome.seeds))
             self.study.tell(trial.number, list(outcome.values))
             return
         if outcome.reason:

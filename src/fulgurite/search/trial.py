@@ -35,13 +35,13 @@ class Outcome:
         status: ``finished``, ``pruned``, ``diverged`` or ``failed``.
         values: of the objectives; empty unless it has finished.
         reason: why it has failed.
-        seeds: with how many seeds it was finished.
+        seeds: of a trial that has finished, the first objective of each seed.
     """
 
     status: str
     values: tuple[float, ...] = ()
     reason: str = ""
-    seeds: int = 1
+    seeds: tuple[float, ...] = ()
 
 
 class History(Protocol):
@@ -86,7 +86,8 @@ def mean(outcomes: Sequence[Outcome]) -> Outcome:
         if found is not None:
             return found
     columns = zip(*(each.values for each in outcomes), strict=True)
-    return Outcome("finished", tuple(statistics.fmean(column) for column in columns), seeds=len(outcomes))
+    seeds = tuple(each.values[0] for each in outcomes)
+    return Outcome("finished", tuple(statistics.fmean(column) for column in columns), seeds=seeds)
 
 
 def _value(result: Result, metric: str) -> float | None:

@@ -45,12 +45,13 @@ def run(sweeper: "SearchSweeper", arguments: list[str]) -> None:
     _name(sweeper.task_function, search, folder)
     history = _history(folder, search)
     before: Counter[str] = Counter(history.counts)
+    sweeper.task_function.num_failed_before = before["failed"] + before["diverged"]
     ended = sum(count for status, count in before.items() if status != "running")
     if ended:
         told = ", ".join(f"{count} {status}" for status, count in before.items() if status != "running")
         print(f"{ended} trials have ended before: {told}", flush=True)
     with slots_of(sweeper.launcher, search.settings.num_workers) as slots:
-        race = _race(search)
+        race = _race(search, history)
         outcome = partial(outcome_in, goals=search.settings.goals)
         jobs = _Jobs(search, Composer(loader, partial(loader.load_sweep_config, sweeper.config)))
         drive = Drive(history, slots, jobs.make, outcome, search.settings.repeats, race)
@@ -98,11 +99,15 @@ def _history(folder: Path, search: Search) -> Any:
     return StudyHistory(folder, settings, space, constraints, own, number)
 
 
-def _race(search: Search) -> Race | None:
+def _race(search: Search, history: Any) -> Race | None:
+    """The race, with what it knew before; settings that need no history are all asked for again."""
     settings = search.settings
     if settings.repeats == 1 or len(settings.goals) > 1 or not settings.racing:
         return None
-    return Race(settings.repeats, settings.goals[0].mode)
+    race = Race(settings.repeats, settings.goals[0].mode)
+    for values in [] if isinstance(history, Listed) else history.seeds():
+        race.note(values)
+    return race
 
 
 def _take_up(folder: Path, search: Search) -> None:

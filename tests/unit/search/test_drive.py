@@ -75,7 +75,7 @@ def test_a_trial_is_asked_for_as_soon_as_a_slot_falls_free():
 def test_the_mean_over_the_seeds_is_told():
     history = Asks("a")
     drive(history, Fake(3), {"a_seed=0": 1.0, "a_seed=1": 2.0, "a_seed=2": 6.0}, repeats=3)
-    assert history.told == [(0, Outcome("finished", (3.0,), seeds=3))]
+    assert history.told == [(0, Outcome("finished", (3.0,), seeds=(1.0, 2.0, 6.0)))]
 
 
 def test_the_other_seeds_wait_for_the_first_and_then_run_at_once():
@@ -161,5 +161,5 @@ def test_a_lost_trial_is_told_with_the_seed_that_it_has():
     history, slots = Asks(*"abcd"), Fake(1)
     outcomes = {f"{name}_seed={seed}": 0.9 + 0.01 * seed for name in "abc" for seed in range(2)}
     drive(history, slots, outcomes | {"d_seed=0": 0.1}, repeats=2, race=Race(2, "max"))
-    assert history.told[-1] == (3, Outcome("finished", (0.1,), seeds=1))
+    assert history.told[-1] == (3, Outcome("finished", (0.1,), seeds=(0.1,)))
     assert ("d", "seed=1") not in slots.started
