@@ -23,6 +23,7 @@ from fulgurite.resume import Begun, next_attempt, record_in
 
 if TYPE_CHECKING:
     from fulgurite.build import Run
+    from fulgurite.fit import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -89,12 +90,15 @@ def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] 
         from fulgurite.training.allocator import keep_freed_memory
         from fulgurite.training.same_config import check_same_config
 
-        keep_freed_memory()
-        with _imports_left_alone():
+        def trained() -> "Outcome":
             run = (build or builder.build)(cfg)
             if build is None:
                 check_same_config(run.trainer, result.fingerprint)
-            outcome = fit(run if begun is None else replace(run, checkpoint=begun.checkpoint))
+            return fit(run if begun is None else replace(run, checkpoint=begun.checkpoint))
+
+        keep_freed_memory()
+        with _imports_left_alone():
+            outcome = trained()
     except FulguriteError as error:
         log.info("%s", error)
         raise
@@ -117,6 +121,9 @@ def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] 
 def _imports_left_alone() -> Iterator[None]:
     """Keep what has been imported out of garbage collections, which would look through it a hundred times an epoch.
 
+    What the job leaves behind is collected at its end, also when it failed: its objects know each other, and its data is
+    too large to wait for a collection of all objects, which is rare.
+
     In a fused sweep, where each job has a thread, that is done for all of them together.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -126,6 +133,7 @@ def _imports_left_alone() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()
         gc.unfreeze()
 
 

@@ -120,6 +120,8 @@ class InTurnPool:
         while (record := record_in(folder)) != before and follows_at_once(record, retries):
             before = record
             result = hydra_job.run(self._compose(number, overrides), folder, self._task, self._callbacks)
+        # Half a megabyte, which nobody asks for.
+        result.cfg = result.hydra_cfg = None
         self._ended.append((number, result))
 
     def wait(self) -> tuple[int, JobReturn]:
