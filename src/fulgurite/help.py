@@ -120,6 +120,7 @@ Examples
   python train.py model=mlp model.hidden=[256,128] optimizer.lr=3e-4
   python train.py model=cnn trainer.max_epochs=3 seed=1
   python train.py -m model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3
+  python train.py -m sweep=tpe model=mlp 'optimizer.lr=tag(log,interval(1e-4,1e-1))'
   python train.py model=cnn --cfg job                   print the whole config, train nothing
 
 More

@@ -314,3 +314,15 @@ def test_a_failed_trial_is_named_and_tried_once_more_by_the_same_command(tmp_pat
     assert states == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
     assert [trial.params for trial in trials("a")[:2]] == [trial.params for trial in trials("a")[2:]]
     assert len(results("a")) == 2
+
+
+@pytest.mark.slow
+def test_a_search_over_jobs_on_two_devices_gives_both_the_same_rate_and_prunes_both(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    several = [word for word in words("a") if word != "trainer=cpu"]
+    search = ["sweep=tpe", "sweep.num_trials=4", "sweep.pruner=median", "sweep.pruner_options={n_startup_trials:1}"]
+    launcher = ["trainer=ddp_cpu", "launcher=processes", "launcher.num_workers=1", "trainer.max_epochs=3"]
+    # Ranks whose configs differ end the job before its first step, and it would have failed.
+    assert cli.train([*several, *search, *launcher, "optimizer.lr=tag(log,interval(1e-6,1e-1))"]) == 0
+    assert {result.status for result in results("a")} == {"finished", "pruned"}
+    assert {result.epochs for result in results("a") if result.status == "pruned"} <= {1, 2}
