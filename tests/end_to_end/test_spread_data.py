@@ -255,6 +255,66 @@ def test_what_befalls_one_rank_alone_ends_both(started, capfd, monkeypatch, tmp_
     assert statuses() == ["failed", "failed"]
 
 
+HOOKED = """
+    import pytorch_lightning as pl
+
+    class Scaled:
+        \"\"\"A training step that reads an attribute of its model when a batch is small.\"\"\"
+
+        def __init__(self, model):
+            self.model, self.step = model, model.training_step
+
+        def __eq__(self, other):
+            return isinstance(other, Scaled)
+
+        __hash__ = None
+
+        def __call__(self, batch, batch_idx):
+            out = self.step(batch, batch_idx)
+            return {**out, "loss": out["loss"] * (1 + self.model.best)} if len(batch[0]) == 5 else out
+
+    class Hooked(pl.Callback):
+        def __init__(self, what, rank):
+            self.what, self.rank = what, rank
+
+        def on_fit_start(self, trainer, pl_module):
+            pl_module.best, pl_module.seen = 0.0, []
+            if self.what == "best":
+                pl_module.training_step = Scaled(pl_module)
+
+        def on_validation_end(self, trainer, pl_module):
+            if trainer.global_rank == self.rank:
+                pl_module.best = 0.5
+                if self.what == "seen":
+                    pl_module.seen.append(0.5)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("what", ["best", "seen"])
+def test_what_a_hook_changes_in_one_rank_alone_takes_no_rank_another_way(
+    started, capfd, monkeypatch, tmp_path, what, rank
+):
+    (tmp_path / "hooked.py").write_text(textwrap.dedent(HOOKED))
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["data.drop_last=false", "data.train_subset=510", "trainer.val_check_interval=4", "test=false"]
+    hooked = ["+callbacks.hooked._target_=hooked.Hooked", f"+callbacks.hooked.what={what}"]
+    assert sweep(*MLP, *words, *hooked, f"+callbacks.hooked.rank={rank}", "seed=1,2,3") == 0
+    assert [process.returncode for process in started] == [0, 0]
+    assert statuses() == ["finished"] * 3
+    out = capfd.readouterr().out
+    if what == "seen":
+        # The first alone has tried its validation.
+        assert "job 1 trains alone: no other job is like it" in out
+        assert "jobs 2 to 3 (2) train as one" in out
+    else:
+        reason = "another process cannot batch its part of the steps"
+        reason = reason if rank else "its training step reads what hooks have changed"
+        assert "jobs 1 to 3 (3) train as one" in out
+        assert f"jobs 1 to 3 (3) go on alone: {reason}" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

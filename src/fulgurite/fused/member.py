@@ -5,21 +5,12 @@ would compute training steps it asks for them, and waits until all the others ha
 are computed as one. Threads are used as coroutines here: control is handed over explicitly, nothing runs in parallel.
 """
 
-import os
-import random
-import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.random import mtrand
-
-# Where Lightning keeps the seed of a run.
-_SEED = "PL_GLOBAL_SEED"
+from fulgurite.fused.generators import fresh_generators, get_generators, set_generators
+from fulgurite.fused.signals import signals_noted
 
 
 class Member(threading.Thread):
@@ -50,7 +41,7 @@ class Member(threading.Thread):
         self._answer: Any = None
         self._go = threading.Semaphore(0)
         self._paused = threading.Semaphore(0)
-        self._generators = _fresh_generators()
+        self._generators = fresh_generators()
 
     def resume(self, answer: Any = None) -> None:
         """Let it go on, with ``answer`` to its request, until it asks again or ends. An exception is raised in it.
@@ -62,17 +53,18 @@ class Member(threading.Thread):
         if self.request is None and self.ident is not None:
             # To wait for it would be to wait forever.
             raise RuntimeError(f"{self.name} has ended")
-        outside = _get_generators()
-        with self._ctrl_c_noted():
+        outside = get_generators()
+        # Two threads must never run at once, wherever a signal falls.
+        with signals_noted(self._note_interrupt):
             self.request, self._answer = None, answer
-            _set_generators(self._generators)
+            set_generators(self._generators)
             if self.ident is None:
                 self.start()
             else:
                 self._go.release()
             self._paused.acquire()
-            self._generators = _get_generators()
-            _set_generators(outside)
+            self._generators = get_generators()
+            set_generators(outside)
             self._after_turn(self)
         if self.is_interrupted:
             self.is_interrupted = False
@@ -102,24 +94,7 @@ class Member(threading.Thread):
         finally:
             self._paused.release()
 
-    @contextmanager
-    def _ctrl_c_noted(self) -> Iterator[None]:
-        """Note Ctrl-C and SIGTERM instead of raising them, wherever they fall: two threads must never run at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        # One that is ignored, or left to the system, stays so.
-        handled = {number: handler for number, handler in found.items() if callable(handler)}
-        for number in handled:
-            signal.signal(number, self._note_ctrl_c)
-        try:
-            yield
-        finally:
-            for number, handler in handled.items():
-                signal.signal(number, handler)
-
-    def _note_ctrl_c(self, *_: Any) -> None:
+    def _note_interrupt(self) -> None:
         self.is_interrupted = True
 
 
@@ -130,6 +105,8 @@ def waiting(members: Sequence[Member]) -> list[Member]:
 
 def named(members: Sequence[Member]) -> str:
     """As a line to the user calls them."""
+    if len(members) == 1:
+        return f"job {members[0].name}"
     return f"jobs {members[0].name} to {members[-1].name} ({len(members)})"
 
 
@@ -137,47 +114,3 @@ def current_member() -> Member | None:
     """The member in whose thread this is called; ``None`` in an ordinary run."""
     thread = threading.current_thread()
     return thread if isinstance(thread, Member) else None
-
-
-@dataclass
-class _Generators:
-    """States of the global generators of torch, numpy and Python; ``cuda`` is ``None`` before CUDA is used.
-
-    ``seed`` is what Lightning seeds them with again at the start of a test on several devices.
-    """
-
-    torch: torch.Tensor
-    cuda: Any
-    numpy: Any
-    python: tuple[Any, ...]
-    seed: str | None
-
-
-def _fresh_generators() -> _Generators:
-    """Of their own, in the state that the global ones are in."""
-    own = _get_generators()
-    # The bit generator itself is exchanged: to copy its state takes 50 microseconds.
-    numpy: Any = np.random.MT19937()
-    numpy.state = own.numpy.state
-    return replace(own, numpy=numpy)
-
-
-def _get_generators() -> _Generators:
-    cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
-    return _Generators(
-        torch.default_generator.get_state(),
-        cuda,
-        mtrand.get_bit_generator(),
-        random.getstate(),
-        os.environ.get(_SEED),
-    )
-
-
-def _set_generators(generators: _Generators) -> None:
-    torch.default_generator.set_state(generators.torch)
-    if generators.cuda is not None:
-        torch.cuda.set_rng_state(generators.cuda)
-    mtrand.set_bit_generator(generators.numpy)
-    random.setstate(generators.python)
-    if generators.seed is not None:
-        os.environ[_SEED] = generators.seed

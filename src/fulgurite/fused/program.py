@@ -17,18 +17,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from fulgurite.fused.memory import is_out_of_memory
 from fulgurite.fused.reads import Reads
-from fulgurite.fused.records import Call, Recorder, UnfusableError
+from fulgurite.fused.records import Call, Recorder
 from fulgurite.fused.rules import Rules
 from fulgurite.fused.stack import Stack
 from fulgurite.fused.surroundings import BATCH_IDX, alone
-
-# Seconds that compiling takes, of 5 to 20.
-_COMPILE_S = 20.0
-
-
-def compiling_pays(num_steps: int, step_s: float, gain: float) -> bool:
-    """Whether compiling takes less time than it saves: the part ``gain`` of ``num_steps`` of ``step_s`` seconds."""
-    return num_steps * step_s * gain > _COMPILE_S
+from fulgurite.fused.unfusable import UnfusableError, why_not_traced
 
 
 @dataclass(frozen=True)
@@ -105,7 +98,7 @@ class Program:
         except (RuntimeError, TypeError, ValueError, NotImplementedError, AttributeError, IndexError) as error:
             if is_out_of_memory(error):
                 raise
-            raise UnfusableError(_reason(error)) from error
+            raise UnfusableError(why_not_traced(error)) from error
 
     def __call__(self, batch: Sequence[Tensor], masks: Sequence[Tensor]) -> StepOutput:
         """Run one step; batch norm's statistics are updated in place."""
@@ -199,15 +192,3 @@ def _laid_out_like(gradient: Tensor, parameter: Tensor) -> Tensor:
     if gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter, requires_grad=False).copy_(gradient)
-
-
-def _reason(error: Exception) -> str:
-    """What stood in the way, in the words of whoever wrote the step."""
-    text = str(error).strip()
-    if ".item()" in text or "control flow" in text:
-        return "its training step calls .item(), or branches on a tensor's value"
-    if "randomness" in text:
-        return "its training step draws random numbers other than dropout's"
-    if "unused" in text.lower() or "not have been used" in text:
-        return "some of its parameters do not reach the loss"
-    return f"its training step cannot be batched: {text.splitlines()[0] if text else type(error).__name__}"

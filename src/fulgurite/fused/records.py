@@ -1,12 +1,10 @@
-"""What a training step logs, and which metrics it feeds: recorded while it is traced, replayed on each member.
+"""What a training step logs, and which metrics it feeds: recorded while it is traced, for ``replay.py``.
 
 A logger and a metric are Python with a memory; neither can be batched. So the trace keeps what they are called with,
-as further outputs of the program, and each member's own logger and metrics get it afterwards, many steps at a time.
-Shapes: N steps, B batch.
+as further outputs of the program.
 """
 
-import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -16,9 +14,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-
-class UnfusableError(Exception):
-    """Why a step cannot be batched over members, in words for the user."""
+from fulgurite.fused.unfusable import UnfusableError
 
 
 @dataclass(frozen=True)
@@ -126,90 +122,3 @@ class _MetricStandIn(nn.Module):
 
     def reset(self) -> NoReturn:
         raise UnfusableError(f"its training step calls self.{self.name}.reset()")
-
-
-class Replay:
-    """Makes the calls of many steps on a member.
-
-    Args:
-        model: the member's model, attached to its trainer.
-    """
-
-    def __init__(self, model: pl.LightningModule) -> None:
-        self._model = model
-        # Whether a metric gives the same for batches one by one and joined: found out at the first chance.
-        self._joins: dict[str, bool] = {}
-
-    def __call__(self, calls: Sequence[Call], tensors: Sequence[Tensor], batch_size: int) -> None:
-        """Make the calls of N steps.
-
-        Args:
-            calls: what each step calls.
-            tensors: those that the recorder kept, N x ... each.
-            batch_size: samples in a batch of one step.
-        """
-        vars(self._model)["_current_fx_name"] = "training_step"
-        for call in calls:
-            of_call = [tensors[number] for number in call.tensors]
-            if call.kind == "feed":
-                self._feed(call.target, of_call)
-            elif call.kind == "metric":
-                self._log_metric(call)
-            else:
-                self._log_values(call, of_call[0], batch_size)
-        vars(self._model)["_current_fx_name"] = None
-
-    def _feed(self, name: str, tensors: list[Tensor]) -> None:
-        """Update a metric with all batches but the last, then call it, so that it has a value for the last."""
-        metric: Any = self._model.get_submodule(name)
-        number = len(tensors[0])
-        if number > 2 and all(each.dim() > 1 for each in tensors):
-            if name not in self._joins:
-                self._joins[name] = _joins(metric, tensors)
-            if self._joins[name]:
-                metric.update(*(each[:-1].flatten(0, 1) for each in tensors))
-                number = 1
-        for step in range(number - 1):
-            metric.update(*(each[step] for each in tensors))
-        metric(*(each[-1] for each in tensors))
-
-    def _log_metric(self, call: Call) -> None:
-        metric = self._model.get_submodule(call.metric)
-        if call.target:
-            self._model.log(call.target, metric, **call.options)  # type: ignore[arg-type]
-        else:
-            self._model.log_dict(metric, **call.options)  # type: ignore[arg-type]
-
-    def _log_values(self, call: Call, values: Tensor, batch_size: int) -> None:
-        options = {"batch_size": batch_size, **call.options}
-        self._model.log(call.target, values[0], **options)
-        rest = values[1:]
-        results: Any = self._model.trainer._results
-        metric = results[f"training_step.{call.target}"]
-        if metric.meta.is_mean_reduction and len(rest) > 1:
-            # What Lightning does for each of them, but for all at once.
-            metric.value = metric.value + (rest[:-1] * options["batch_size"]).sum()
-            metric.cumulated_batch_size = metric.cumulated_batch_size + options["batch_size"] * (len(rest) - 1)
-            rest = rest[-1:]
-        for value in rest:
-            self._model.log(call.target, value, **options)
-
-
-def _joins(metric: Any, tensors: Sequence[Tensor]) -> bool:
-    """Whether two batches joined give the metric the state that they give it one by one."""
-    apart, joined = copy.deepcopy(metric), copy.deepcopy(metric)
-    for each in (apart, joined):
-        each.reset()
-    for step in range(2):
-        apart.update(*(each[step] for each in tensors))
-    joined.update(*(each[:2].flatten(0, 1) for each in tensors))
-    try:
-        return all(torch.equal(a, b) for a, b in zip(_state(apart), _state(joined), strict=True))
-    except ValueError:
-        return False
-
-
-def _state(metric: nn.Module) -> list[Tensor]:
-    """All tensors that a metric, or a collection, keeps."""
-    states = [each.metric_state.values() for each in metric.modules() if isinstance(each, Metric)]
-    return [state for values in states for state in values if isinstance(state, Tensor)]

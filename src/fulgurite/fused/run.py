@@ -2,21 +2,24 @@
 
 import gc
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import pairwise
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from fulgurite.fused.loop import Answer, FusedEpochLoop
+from fulgurite.fused.answers import Answer
+from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.member import Member, named, waiting
 from fulgurite.fused.memory import num_that_fit
+from fulgurite.fused.probe import time_alone
 from fulgurite.fused.ranks import Ranks, Turn
+from fulgurite.fused.settings import Settings
+from fulgurite.fused.signals import signals_ignored, terminated_like_interrupted
 from fulgurite.fused.signature import signature
-from fulgurite.fused.together import Settings, time_alone, train
+from fulgurite.fused.together import train
+from fulgurite.fused.unfusable import ELSEWHERE
 from fulgurite.log import quiet_libraries
 from fulgurite.training.allocator import keep_freed_memory
 from fulgurite.training.products import suitable_products
@@ -38,7 +41,7 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
     members = [Member(job, name, partial(_meet, settings.ranks)) for name, job in jobs.items()]
     try:
         # Around all of them: a member that ends first would take the others' warning filters with it.
-        with quiet_libraries(), _terminated_like_interrupted():
+        with quiet_libraries(), terminated_like_interrupted():
             # Garbage collections would look through all members' objects many times an epoch: a third of a small
             # network's time.
             gc.freeze()
@@ -50,7 +53,7 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
                     _run_group(together, settings)
     except BaseException as error:
         settings.ranks.leave()
-        with _signals_ignored():
+        with signals_ignored():
             for member in members:
                 # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
                 member.end(SIGTERMException() if isinstance(error, KeyboardInterrupt) else RuntimeError(str(error)))
@@ -71,51 +74,23 @@ def _meet(ranks: Ranks, member: Member) -> None:
         ranks.meet(Turn.WAITS, loop.trainer.current_epoch, loop.batch_progress.total.ready)
 
 
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Take a termination signal for Ctrl-C while the context lasts, as a solo run does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    # Not by way of SIGINT, which is ignored in a process that a script has put into the background.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _signals_ignored() -> Iterator[None]:
-    """Go on to the end of the context whatever the user presses again: it is a matter of seconds."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _alike(members: Sequence[Member], settings: Settings) -> list[list[Member]]:
     """Members whose steps may be one program; those that cannot be in any are run to their end."""
     alike: list[tuple[tuple, list[Member]]] = []
     for member in waiting(members):
         loop: FusedEpochLoop = member.request
         reason = loop.why_alone()
-        if reason is not None:
-            settings.tell(f"job {member.name} trains alone: {reason}")
+        mine = signature(loop) if reason is None else ()
+        # A hook may have changed the model in one of the ranks.
+        is_alone, *differs = settings.ranks.any(reason is not None, *(known != mine for known, _ in alike))
+        if is_alone:
+            settings.tell(f"job {member.name} trains alone: {reason or ELSEWHERE}")
             with _products(member):
                 member.resume(Answer.ALONE)
-            continue
-        mine = signature(loop)
-        others = next((others for known, others in alike if known == mine), None)
-        if others is None:
+        elif all(differs):
             alike.append((mine, [member]))
         else:
-            others.append(member)
+            alike[differs.index(False)][1].append(member)
     return [together for _, together in alike]
 
 
@@ -154,7 +129,8 @@ def _run_parts(parts: Sequence[list[Member]], solo_s: float, settings: Settings)
             settings.tell(f"{named(part)} failed together: {error}")
         if not fits:
             settings.tell(f"{named(part)} do not fit into memory; half of them are taken at a time")
-            _run_parts(_cut(part, math.ceil(len(part) / 2)), solo_s, settings)
+            left = waiting(part)
+            _run_parts(_cut(left, math.ceil(len(left) / 2)), solo_s, settings)
 
 
 def _cut(members: list[Member], most: int) -> list[list[Member]]:

@@ -4,21 +4,19 @@ The traced step of a single member (K = 1), compiled. It is an ordinary run, who
 """
 
 import math
-import signal
 import statistics
-import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from fulgurite.fused.answers import Answer, Results
 from fulgurite.fused.group import CHANGED, Group
-from fulgurite.fused.loop import Answer, FusedEpochLoop, Results
-from fulgurite.fused.program import compiling_pays
-from fulgurite.fused.records import UnfusableError
+from fulgurite.fused.horizon import num_left
+from fulgurite.fused.loop import FusedEpochLoop
+from fulgurite.fused.probe import PROBED_STEPS, compiling_pays, in_ms
+from fulgurite.fused.signals import ctrl_c_waits
+from fulgurite.fused.unfusable import UnfusableError, why_not_compiled
 
-# Steps of each kind behind the choices of ``engine=auto``.
-_PROBED_STEPS = 10
 # The part of a small network's plain step that compiling takes off, or more.
 _COMPILE_GAIN = 0.35
 
@@ -41,6 +39,7 @@ class CompiledEpochLoop(FusedEpochLoop):
             self._ways = self._ways or self._choose()
             self._way = next(self._ways)
             if isinstance(self._way, Group):
+                # Steps are made before they are accounted for.
                 with ctrl_c_waits():
                     super().advance(data_fetcher)
                 return
@@ -50,7 +49,7 @@ class CompiledEpochLoop(FusedEpochLoop):
         if not isinstance(self._way, Group):
             return self._way
         try:
-            return self._way.run(int(min(self.num_wanted(), self._at_most)))[0]
+            return self._way.run(int(min(self._way.num_wanted(), self._at_most)))[0]
         except UnfusableError as error:
             self._tell(f"compiled no longer: {error}")
             return Answer.ALONE
@@ -95,7 +94,7 @@ class CompiledEpochLoop(FusedEpochLoop):
         try:
             group.compile()
         except Exception as error:
-            self._tell(f"not compiled: {_in_words(error)}")
+            self._tell(f"not compiled: {why_not_compiled(error)}")
             return None
         return time.perf_counter() - started
 
@@ -120,11 +119,11 @@ class AutoEpochLoop(CompiledEpochLoop):
 
     def _timed(self, group: Group | None = None) -> Generator[Answer | Group, None, float]:
         """Make some steps alone, or with a program; the seconds of one."""
-        self._at_most = _PROBED_STEPS
+        self._at_most = PROBED_STEPS
         # The first is slower than all others.
         yield group or Answer.STEP
         times, start = [], self.batch_progress.total.ready
-        while self.batch_progress.total.ready < start + _PROBED_STEPS:
+        while self.batch_progress.total.ready < start + PROBED_STEPS:
             yield group or Answer.STEP
             times.append(group.step_s if group else self.step_s)
         self._at_most = math.inf
@@ -132,43 +131,17 @@ class AutoEpochLoop(CompiledEpochLoop):
 
     def _pays(self, alone_s: float, traced_s: float) -> bool:
         """Whether the steps that are left are worth compiling; if not, a line says so."""
-        left = self.num_left()
+        left = num_left(self)
         if compiling_pays(left, alone_s, _COMPILE_GAIN):
             return True
-        traced = f", of {_ms(traced_s)} as a traced program" if traced_s < alone_s else ""
-        self._tell(f"not compiled, which takes longer than it saves: {left:,} steps of {_ms(alone_s)} are left{traced}")
+        traced = f", of {in_ms(traced_s)} as a traced program" if traced_s < alone_s else ""
+        self._tell(
+            f"not compiled, which takes longer than it saves: {left:,} steps of {in_ms(alone_s)} are left{traced}"
+        )
         return False
-
-
-@contextmanager
-def ctrl_c_waits() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the context: steps are made before they are accounted for."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
-    if pressed:
-        signal.raise_signal(signal.SIGINT)
 
 
 def _compared(seconds: float, compiled_s: float, alone_s: float) -> str:
     if compiled_s < alone_s:
-        return f"compiled in {seconds:.2g} s: it takes {_ms(compiled_s)} instead of {_ms(alone_s)}"
-    return f"not compiled: it would take {_ms(compiled_s)} instead of {_ms(alone_s)}"
-
-
-def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:.2g} ms"
-
-
-def _in_words(error: Exception) -> str:
-    """What kept torch from compiling, in one line."""
-    text = str(error).strip()
-    if "C++ compiler" in text:
-        return "there is no C++ compiler; install one, such as g++"
-    return text.splitlines()[0] if text else type(error).__name__
+        return f"compiled in {seconds:.2g} s: it takes {in_ms(compiled_s)} instead of {in_ms(alone_s)}"
+    return f"not compiled: it would take {in_ms(compiled_s)} instead of {in_ms(alone_s)}"

@@ -8,6 +8,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 
 from fulgurite.errors import is_interrupt
+from fulgurite.fused.answers import Answer, Results
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.ranks import Ranks
 
@@ -23,7 +24,7 @@ class SpreadEpochLoop(FusedEpochLoop):
             return "its batch norm takes its statistics over all devices"
         return super().why_alone()
 
-    def _ask(self) -> Any:
+    def _ask(self) -> Answer | Results:
         """See the base class."""
         _forget_redirection(self.model)
         return super()._ask()

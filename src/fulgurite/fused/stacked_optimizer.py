@@ -74,9 +74,12 @@ class StackedOptimizer:
 
     def _alike(self, rates: Sequence[Rates]) -> list[list[int]]:
         """Neighbours with equal rates, such as the seeds of one learning rate, which go together."""
-        counts = [0.0] * len(rates) if self.counts is None else self.counts[0].tolist()
-        alike = list(zip(rates, counts, strict=True))
+        alike = list(zip(rates, self.ages(), strict=True))
         return [list(run) for _, run in groupby(range(len(rates)), key=alike.__getitem__)]
+
+    def ages(self) -> list[Any]:
+        """What must be equal for members to go together, beside their rates: the steps that they have made."""
+        return [0.0] * len(self.optimizers) if self.counts is None else self.counts[0].tolist()
 
     def has_kernel(self) -> bool:
         """Whether torch has a fused kernel for members with equal rates."""

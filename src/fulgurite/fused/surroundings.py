@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from fulgurite.fused.reads import Reads, attributes
-from fulgurite.fused.records import UnfusableError
+from fulgurite.fused.unfusable import UnfusableError
 
 # In the place of a module's name: an entry of ``self.hparams``.
 HPARAMS = "self.hparams"

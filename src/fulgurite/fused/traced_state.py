@@ -30,10 +30,9 @@ def traced_state(loop: FusedEpochLoop, reads: Reads | None = None) -> list[Any]:
     model = loop.model
     modules = dict(model.named_modules())
     own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    numbers = {id(each): number for number, each in enumerate(own.values())}
     return [
         _hparams(model, reads),
-        _attributes(modules, reads, numbers),
+        _attributes(modules, reads, own_tensors(model)),
         [(name, type(module), module.training, _hooks(module)) for name, module in modules.items()],
         [(name, id(each), each.data_ptr(), each.shape, each.dtype, each.requires_grad) for name, each in own.items()],
         id(loop.optimizer),

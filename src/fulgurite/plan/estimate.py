@@ -107,7 +107,7 @@ def time_together(trials: Sequence[Trial]) -> float:
 
 def _advance(group: Group, trials: Sequence[Trial], at_most: int, device: torch.device) -> float:
     """Make up to ``at_most`` steps of a group; seconds of one."""
-    number = min(at_most, *(group.loops[own].num_wanted() for own in group.waiting))
+    number = min(at_most, group.num_wanted())
     started = time.perf_counter()
     results = group.run(number)
     synchronize(device)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fulgurite.fused.memory import memory_of, num_that_fit
-from fulgurite.fused.records import UnfusableError
 from fulgurite.fused.signature import signature
+from fulgurite.fused.unfusable import UnfusableError
 from fulgurite.groups import structure_of
 from fulgurite.plan.check import check_schedule
 from fulgurite.plan.estimate import JobGroup, StepTimes, time_alone, time_together

@@ -7,7 +7,9 @@ import torch
 from pytorch_lightning import Callback
 
 from fulgurite.build import build
-from fulgurite.fused.loop import Answer, FusedEpochLoop
+from fulgurite.fused.answers import Answer
+from fulgurite.fused.horizon import num_left
+from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.member import Member
 from fulgurite.plan.jobs import Job
 
@@ -60,7 +62,7 @@ class Trial:
         self.setup_s = time.perf_counter() - started - sum(self._clock.times)
         if self.is_waiting:
             self.loop = self.member.request
-            self.num_steps = self.loop.num_left()
+            self.num_steps = num_left(self.loop)
             self.validation_s = self._validation_s()
             self.first_s = self.step()
 

@@ -14,8 +14,8 @@ from fulgurite.build import Run, build
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.ranks import Ranks
 from fulgurite.fused.run import run_together
+from fulgurite.fused.settings import Settings
 from fulgurite.fused.spread import SpreadEpochLoop, spread
-from fulgurite.fused.together import Settings
 from fulgurite.groups import structure_of
 from fulgurite.sweep import job_folder
 from hydra_plugins.fulgurite_launcher._share import Share

@@ -15,7 +15,7 @@ from fulgurite.build import Run, build
 from fulgurite.fit import Outcome, fit
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.run import run_together
-from fulgurite.fused.together import Settings
+from fulgurite.fused.settings import Settings
 from fulgurite.log import log_to
 
 # 20 steps an epoch, and as little as can be of the rest.

@@ -31,3 +31,16 @@ def test_without_a_compiler_the_program_runs_uncompiled_and_says_so(compose_conf
     assert together.lines[-1].endswith("not compiled, which costs time and nothing else: no C++ compiler")
     assert not together.errors
     assert len(together.outcomes) == 2
+
+
+def test_an_error_without_a_message_keeps_a_program_from_nothing_but_being_compiled(
+    compose_config, tmp_path, monkeypatch
+):
+    def fail(graph):
+        raise AssertionError
+
+    monkeypatch.setattr("torch.compile", fail)
+    configs = [composed(compose_config, tmp_path / "fused", number) for number in range(2)]
+    together = train_together(configs, compile=True)
+    assert together.lines[-1].endswith("nothing else: AssertionError")
+    assert not together.errors

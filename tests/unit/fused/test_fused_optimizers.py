@@ -1,4 +1,5 @@
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 
 from fulgurite.fused import stacked_optimizer
 from fulgurite.fused.optimizers import Each, Optimizer, stack_optimizers
-from fulgurite.fused.records import UnfusableError
 from fulgurite.fused.stack import Stack
+from fulgurite.fused.unfusable import UnfusableError
 
 # Neighbours of one level have equal rates; members of different levels differ in every scheduled one.
 LEVELS = (0, 0, 1, 2, 2)
@@ -76,7 +77,7 @@ WAYS = [
 class Sweep:
     """Members as one beside their solo runs: equal models, optimisers and gradients."""
 
-    def __init__(self, setting: Setting, warm_up: int) -> None:
+    def __init__(self, setting: Setting, warm_up: int, begun: Sequence[int] | None = None) -> None:
         torch.manual_seed(0)
         self.setting = setting
         # Channels-last weights: a kernel that reads gradients in the order of memory must find them laid out alike.
@@ -86,7 +87,7 @@ class Sweep:
         ]
         self.optimizers = [self.made(member, model) for member, model in enumerate(self.models)]
         for step in range(warm_up):
-            self.solo_step(self.models, self.optimizers, self.gradients(), step)
+            self.solo_step(self.models, self.optimizers, self.gradients(), step, begun)
         # In one go, for the copies to belong together.
         self.solo_models, self.solo = copy.deepcopy((self.models, self.optimizers))
         self.stack = Stack(self.models)
@@ -110,8 +111,11 @@ class Sweep:
         """Set what the member's next step shall read."""
         group.update({key: SCHEDULES[key](LEVELS[member], step) for key in self.setting.scheduled})
 
-    def solo_step(self, models: list, made: list, gradients: list[Tensor], step: int) -> None:
-        for member, (model, optimizer) in enumerate(zip(models, made, strict=True)):
+    def solo_step(
+        self, models: list, made: list, gradients: list[Tensor], step: int, members: Sequence[int] | None = None
+    ) -> None:
+        for member in range(MEMBERS) if members is None else members:
+            model, optimizer = models[member], made[member]
             self.schedule(optimizer.param_groups[0], member, step)
             for parameter, gradient in zip(model.parameters(), gradients, strict=True):
                 parameter.grad = torch.empty_like(parameter).copy_(gradient[member])
@@ -158,6 +162,30 @@ def test_members_as_one_step_as_their_solo_runs(
     sweep = Sweep(SETTINGS[name], warm_up)
     for step in range(warm_up, warm_up + STEPS):
         sweep.step(step)
+    sweep.assert_equal_parameters()
+
+
+@pytest.mark.parametrize("begun", [(0, 3), (1, 4)])
+@pytest.mark.parametrize(("name", "limit"), WAYS)
+def test_members_that_have_begun_and_those_that_have_not_step_as_their_solo_runs(
+    name: str, limit: int, begun: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set_limit(monkeypatch, limit)
+    sweep = Sweep(SETTINGS[name], 2, begun)
+    for step in range(2, 5):
+        sweep.step(step)
+    sweep.assert_equal_parameters()
+    for member, solo in zip(sweep.optimizers, sweep.solo, strict=True):
+        _assert_equal_states(member, solo)
+
+
+@pytest.mark.parametrize("name", WITH_RULES)
+def test_members_whose_program_makes_no_step_go_on_as_their_solo_runs(name: str) -> None:
+    sweep = Sweep(SETTINGS[name], 0)
+    for step in range(2):
+        gradients = sweep.gradients()
+        sweep.solo_step(sweep.models, sweep.optimizers, gradients, step)
+        sweep.solo_step(sweep.solo_models, sweep.solo, gradients, step)
     sweep.assert_equal_parameters()
 
 

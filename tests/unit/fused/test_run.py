@@ -22,15 +22,14 @@ from fulgurite.fused import together as training_together
 from fulgurite.fused.group import Group
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.run import run_together
-from fulgurite.fused.together import Settings
+from fulgurite.fused.settings import Settings
 from fulgurite.log import log_to
 from fulgurite.training.checkpoint import load_checkpoint
 
-pytestmark = pytest.mark.usefixtures("no_hanging")
 MLP = (*SMALL, "model=mlp", "model.hidden=[6]", "model.dropout=0.1", "trainer.precision=64-true")
 # The loss falls, so the highest is the first.
 BEST_IN_MID_EPOCH = ("trainer.val_check_interval=5", "objective.metric=val/loss", "objective.mode=max")
-pytestmark = pytest.mark.usefixtures("loaded_once")
+pytestmark = pytest.mark.usefixtures("no_hanging", "loaded_once")
 
 
 class RaisesAtEpochEnd(pl.Callback):
@@ -65,7 +64,7 @@ def no_hanging():
         raise TimeoutError("a member hangs")
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(20)
+    signal.alarm(60)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
@@ -201,6 +200,21 @@ def test_a_group_is_formed_anew_when_half_have_left_and_the_last_goes_on_alone(j
     configs = jobs("fused", *members)
     together = train_together(configs)
     assert made == [5, 2]
+    assert_as_alone(together, configs, (0, 1, 3))
+
+
+def test_those_that_are_left_go_on_alone_when_memory_has_gone_meanwhile(jobs, monkeypatch):
+    class SecondIsTooLarge(Group):
+        def __init__(self, loops):
+            super().__init__(loops)
+            if len(loops) == 2:
+                torch.empty(2**60)
+
+    monkeypatch.setattr(training_together, "Group", SecondIsTooLarge)
+    members = [(f"seed={n}", f"trainer.max_epochs={epochs}") for n, epochs in enumerate((1, 3, 1, 2, 1))]
+    configs = jobs("fused", *members)
+    together = train_together(configs)
+    assert together.lines[1:] == ["jobs job 1 to job 3 (2) go on alone: their program does not fit into memory"]
     assert_as_alone(together, configs, (0, 1, 3))
 
 

@@ -19,7 +19,7 @@ from test_run import ALONE, BEST_IN_MID_EPOCH, checkpoint_difference, last_check
 from fulgurite.build import Run, build
 from fulgurite.callbacks.progress import Bar
 from fulgurite.fit import Outcome, fit
-from fulgurite.fused import program, solo
+from fulgurite.fused import probe, solo
 from fulgurite.fused.group import Group
 from fulgurite.log import log_to
 from fulgurite.training.checkpoint import load_checkpoint
@@ -201,7 +201,7 @@ def test_without_a_compiler_the_run_is_trained_and_a_line_says_so(both, capsys, 
         raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found in ...\nsecond line")
 
     monkeypatch.setattr("torch.compile", fail)
-    monkeypatch.setattr(program, "_COMPILE_S", 0.0)
+    monkeypatch.setattr(probe, "_COMPILE_S", 0.0)
     assert_equal(*both(*MLP, "trainer.max_epochs=3", engine=engine))
     assert capsys.readouterr().out == (
         "the training step is not compiled: there is no C++ compiler; install one, such as g++\n"

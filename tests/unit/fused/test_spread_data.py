@@ -164,7 +164,7 @@ def test_a_program_is_out_of_memory_in_all_ranks_when_it_is_in_one(monkeypatch):
 
     class OtherIsOut(Ranks):
         def any(self, *flags: bool) -> list[bool]:
-            return [True]
+            return [True, *flags[1:]]
 
     monkeypatch.setattr(together, "Group", lambda loops: SimpleNamespace())
     members = [SimpleNamespace(request=None)] * 2

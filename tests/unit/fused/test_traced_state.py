@@ -15,9 +15,9 @@ from torch import nn
 from fulgurite import build as building
 from fulgurite.fused import group
 from fulgurite.fused.reads import Reads
-from fulgurite.fused.records import UnfusableError
 from fulgurite.fused.surroundings import alone
 from fulgurite.fused.traced_state import alike, traced_state
+from fulgurite.fused.unfusable import UnfusableError
 
 EPOCHS = ("trainer.precision=64-true", "trainer.max_epochs=3")
 CHANGED = "its model or optimiser was changed between two epochs"
