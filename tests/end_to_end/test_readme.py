@@ -34,6 +34,7 @@ COMMANDS = [line for block in fenced("bash") for line in block.splitlines() if l
 SET_UP = [line for line in COMMANDS if line.startswith("python3 -m venv")]
 TRAINING = [line for line in COMMANDS if line.startswith("python train.py") and "model=tiny" not in line]
 PLANS = [line for line in COMMANDS if line.startswith("fulgurite sweep plan")]
+OF_A_SWEEP = [line for line in COMMANDS if line.startswith(("fulgurite sweep show", "fulgurite sweep resume"))]
 AFTERWARDS = [line for line in COMMANDS if " RUN" in line]
 
 
@@ -56,8 +57,9 @@ def test_the_readme_holds_what_this_file_runs():
     assert len(SET_UP) == 2
     assert len(TRAINING) >= 8
     assert len(PLANS) == 1
+    assert len(OF_A_SWEEP) == 2
     assert len(AFTERWARDS) >= 3
-    others = set(COMMANDS) - {*SET_UP, *TRAINING, *PLANS, *AFTERWARDS}
+    others = set(COMMANDS) - {*SET_UP, *TRAINING, *PLANS, *OF_A_SWEEP, *AFTERWARDS}
     assert others == {
         "python train.py model=tiny model.width=128",
         "tensorboard --logdir outputs     # look at the curves of all runs",
@@ -78,6 +80,16 @@ def test_a_training_command_runs(command, here):
     done = results(here)
     assert [result["status"] for result in done] == ["finished"] * (12 if "-m" in words else 1)
     assert bool(list(here.glob("outputs/sweeps/*/leaderboard.csv"))) == ("-m" in words)
+
+
+@pytest.mark.parametrize("command", OF_A_SWEEP)
+def test_a_sweep_is_shown_and_gone_on_with_by_its_name(command, here, monkeypatch, capsys):
+    assert cli.train(["-m", "model=mlp", "seed=1,2", "sweep.name=night", *SHORT]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    assert cli.main() == 0
+    said = capsys.readouterr().out
+    assert "of 2 jobs 2 finished" in said or "[2/2] seed-2 finished before" in said
 
 
 @pytest.mark.parametrize("command", PLANS)
