@@ -89,7 +89,10 @@ def register(swept: Sequence[str] = (), unnamed: str = "") -> None:
     # Once: whoever asks must hear the same.
     unnamed = unnamed or _stamped("_".join(_plain(_last(key)) for key in swept) or "sweep")
 
-    def job_name(overrides: Sequence[str], *, _root_: "DictConfig") -> str:
+    def job_name(typed: Any, *, _root_: "DictConfig") -> str:
+        # One may hold an interpolation, which cannot be resolved before there is a folder.
+        overrides = OmegaConf.to_container(typed, resolve=False)
+        assert isinstance(overrides, list)
         return f"{describe(overrides, only=swept)}_{_digest(_root_, overrides)}".strip("_")
 
     resolvers: dict[str, Callable[..., str | None]] = {

@@ -265,14 +265,19 @@ def test_ctrl_c_in_a_terminal_ends_jobs_that_do_not_listen_within_ten_seconds_an
         assert statuses() == {"interrupted": 2}
 
 
+GRID = ["optimizer.lr=1e-3,3e-3"]
+SEARCH = ["sweep=tpe", "sweep.num_trials=2", "optimizer.lr=tag(log,interval(1e-4,1e-1))"]
+
+
 @pytest.mark.slow
-def test_both_processes_of_a_ddp_job_in_a_grid_have_its_rate(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    each = ["trainer=ddp_cpu", "optimizer.lr=1e-3,3e-3", "+callbacks.rates._target_=rates.Rates"]
-    each.append("+callbacks.rates.folder=${folder}")
-    assert cli.train(words("processes", *each, "launcher.num_workers=1")) == 0
-    for value in ("0.001", "0.003"):
-        (folder,) = FOLDER.glob(f"lr-{value}_*")
+@pytest.mark.parametrize("swept", [GRID, SEARCH], ids=["grid", "tpe"])
+def test_both_processes_of_a_ddp_job_have_its_rate(swept):
+    each = ["trainer=ddp_cpu", "+callbacks.rates._target_=rates.Rates", "+callbacks.rates.folder=${folder}"]
+    assert cli.train(words("processes", *swept, *each, "launcher.num_workers=1")) == 0
+    folders = list(FOLDER.glob("lr-*"))
+    assert len(folders) == 2
+    for folder in folders:
+        value = folder.name.split("_")[0].removeprefix("lr-")
         assert {path.name: path.read_text() for path in folder.glob("rate-*")} == {"rate-0": value, "rate-1": value}
 
 

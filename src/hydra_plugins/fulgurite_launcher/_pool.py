@@ -64,7 +64,8 @@ class _Running:
 
     @property
     def overrides(self) -> list[str]:
-        return list(self.config.hydra.overrides.task)
+        """As they were typed: what they refer to may be known in the job's process alone."""
+        return OmegaConf.to_container(self.config.hydra.overrides.task, resolve=False)  # type: ignore[return-value]
 
     def send(self, number: int) -> None:
         """Send a signal to all processes of the job."""

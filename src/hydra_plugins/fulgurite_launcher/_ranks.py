@@ -41,7 +41,8 @@ def _follow(folder: Path) -> int:
     assert isinstance(hydra, DictConfig)
     hydra_job.as_current(hydra)
     cfg = read_config(folder)
-    run_job(cfg, list(hydra.hydra.overrides.task), begun=resume.find(folder).begun)
+    # Nothing comes of the overrides here: the first process records them.
+    run_job(cfg, [], begun=resume.find(folder).begun)
     return 0
 
 
