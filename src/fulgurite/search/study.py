@@ -23,7 +23,7 @@ from fulgurite.search.trial import Outcome, Trial
 _REFUSED, _RETRY_OF, _RETRIES, _STATUS, _REASON = "refused", "retry_of", "retries", "status", "reason"
 _SEEDS = "seeds"
 # Settings in a row that break a constraint, after which one is drawn at random; and after which the search ends.
-_PATIENCE, _MOST = 5, 200
+_PATIENCE, _MOST = 5, 500
 
 
 class StudyHistory:

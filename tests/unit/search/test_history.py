@@ -106,7 +106,7 @@ def test_conditional_parameters_are_drawn_where_they_count(tmp_path):
     }
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "random", "sobol"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "sobol"])
 def test_no_trial_breaks_a_constraint_and_those_asked_for_are_as_many_as_wanted(tmp_path, sampler):
     space = space_of("x=interval(-1,1)", "y=interval(0.1,1)", "n=1,2")
     constraints = [Constraint("x + y < 0.3", space.keys)]
@@ -120,10 +120,11 @@ def test_no_trial_breaks_a_constraint_and_those_asked_for_are_as_many_as_wanted(
     assert all(float(at["x"]) + float(at["y"]) < 0.3 for at in map(pairs, overrides(asked)))
 
 
-def test_a_constraint_that_nothing_meets_ends_the_search(tmp_path):
+def test_a_constraint_that_nothing_meets_ends_the_search(tmp_path, monkeypatch):
+    monkeypatch.setattr("fulgurite.search.study._MOST", 20)
     space = space_of()
     constraints = [Constraint("x > 2", space.keys)]
-    with pytest.raises(ConfigError, match=r"'x > 2' is met by none of 200 settings"):
+    with pytest.raises(ConfigError, match=r"'x > 2' is met by none of 20 settings"):
         StudyHistory(tmp_path, SETTINGS, space, constraints).ask()
     with pytest.raises(ConfigError, match=r"'x > 2' is met by none of 10000 settings"):
         next(proposals(replace(SETTINGS, sampler="random"), space, constraints))
