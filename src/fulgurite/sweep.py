@@ -78,7 +78,7 @@ def prepare(overrides: Sequence[str]) -> Plan:
         if folders:
             return compose(config.CONFIG_NAME, overrides=job)
         cfg = compose(config.CONFIG_NAME, overrides=job, return_hydra_config=True)
-        folders.append(_sweep_folder(cfg))
+        folders.append(folder_of_sweep(cfg))
         with open_dict(cfg):
             del cfg["hydra"]
         return cfg
@@ -134,7 +134,12 @@ def job_folder(cfg: "DictConfig") -> Path:
     return _evaluated(cfg, "hydra.sweep.dir") / str(_evaluated(cfg, "hydra.sweep.subdir"))
 
 
-def _sweep_folder(cfg: "DictConfig") -> Path:
+def folder_of_sweep(cfg: "DictConfig") -> Path:
+    """The folder of the sweep that a job belongs to, as Hydra will choose it.
+
+    Args:
+        cfg: the job's config, with Hydra's own part.
+    """
     return _evaluated(cfg, "hydra.sweep.dir")
 
 

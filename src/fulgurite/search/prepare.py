@@ -13,7 +13,7 @@ from fulgurite.search.overrides import fixed_words, is_continuous
 from fulgurite.search.plan import Search, read
 from fulgurite.search.proposals import num_settings
 from fulgurite.search.settings import Settings
-from fulgurite.sweep import _sweep_folder as folder_of
+from fulgurite.sweep import folder_of_sweep
 from fulgurite.sweep_record import Planned as Composed
 from fulgurite.sweep_record import planned, refuse_another
 
@@ -67,7 +67,7 @@ def prepare(overrides: Sequence[str]) -> Planned | None:
         search = read(cfg, overrides, parser)
         config.register(search.swept)
         sample = _refuse_mistakes(search)
-        folder = folder_of(cfg)
+        folder = folder_of_sweep(cfg)
         if folder.is_dir():
             refuse_another(folder, search.swept, [sample])
     number = num_settings(search.settings, search.space, search.constraints)
