@@ -1,6 +1,6 @@
 """The batches of K members. Shapes: K members, B batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -54,7 +54,8 @@ class Batches:
     def _augmented(self, x: Tensor, step: int) -> Tensor:
         first, size = self._loaders[0], len(self._loaders)
         global_size = len(x) // size * first.world_size
-        draws = [loader.draws(start + step, global_size) for loader, start in self._each()]
+        starts = zip(self._loaders, self._start, strict=True)
+        draws = [loader.draws(start + step, global_size) for loader, start in starts]
         if self._is_same_augmentation:
             assert first.augment is not None
             return first.augment(x, JointDraws(draws))
@@ -66,6 +67,3 @@ class Batches:
         assert rows is not None
         first = self._loaders[0]
         return rows if first.world_size == 1 else rows.tensor_split(first.world_size)[first.rank]
-
-    def _each(self) -> Iterable[tuple[BatchLoader, int]]:
-        return zip(self._loaders, self._start, strict=True)

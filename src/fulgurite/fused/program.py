@@ -20,7 +20,7 @@ from fulgurite.fused.reads import Reads
 from fulgurite.fused.records import Call, Recorder
 from fulgurite.fused.rules import Rules
 from fulgurite.fused.stack import Stack
-from fulgurite.fused.surroundings import BATCH_IDX, alone
+from fulgurite.fused.surroundings import BATCH_IDX, isolated
 from fulgurite.fused.unfusable import UnfusableError, why_not_traced
 
 
@@ -142,15 +142,12 @@ class Program:
             tensors = dict(zip([*names, *constants], [*trained, *constant], strict=True))
             with (
                 recorder.watching(self._model),
-                alone(self._model, dict(zip(self._lifted_names, lifted, strict=True)), self._differing, self._reads),
+                isolated(self._model, dict(zip(self._lifted_names, lifted, strict=True)), self._differing, self._reads),
                 self._reads.watching(self._model),
                 Rules(drop or (lambda x, p: x * next(waiting))),
             ):
                 out = functional_call(_Step(self._model), {f"model.{k}": v for k, v in tensors.items()}, tuple(batch))
-            loss = out.get("loss") if isinstance(out, Mapping) else out
-            if not isinstance(loss, Tensor):
-                raise UnfusableError("its training step skips batches by returning no loss")
-            output = out.get("output") if isinstance(out, Mapping) else None
+            loss, output = _loss_and_output(out)
             self._has_output, self.calls = output is not None, recorder.calls
             return loss, [*([] if output is None else [output.detach()]), *recorder.tensors]
 
@@ -170,6 +167,14 @@ class _Step(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Any:
         step: Any = self.model.training_step
         return step((x, y), BATCH_IDX)
+
+
+def _loss_and_output(out: Any) -> tuple[Tensor, Tensor | None]:
+    """Of what a training step has returned: the loss, or a dictionary."""
+    loss, output = (out.get("loss"), out.get("output")) if isinstance(out, Mapping) else (out, None)
+    if not isinstance(loss, Tensor):
+        raise UnfusableError("its training step skips batches by returning no loss")
+    return loss, output
 
 
 def _notes_into(dropouts: list[Dropout], size: int) -> Callable[[Tensor, Any], Tensor]:

@@ -7,7 +7,7 @@ up by ``nn.Module.__getattribute__``. Where one cannot tell what was read (``var
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,7 +55,22 @@ class Reads:
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
         """Note what is read of ``model`` and its modules while the context lasts."""
-        names = {id(module): name for name, module in model.named_modules()}
+        look_up = self._noting({id(module): name for name, module in model.named_modules()})
+        of_somebody = vars(nn.Module).get("__getattribute__")
+        nn.Module.__getattribute__ = look_up  # type: ignore[method-assign, assignment]
+        try:
+            # A class that looks up its attributes itself may pass by this.
+            self.all = self.all or any(type(each).__getattribute__ is not look_up for each in model.modules())
+            yield
+        finally:
+            if of_somebody is None:
+                del nn.Module.__getattribute__
+            else:
+                nn.Module.__getattribute__ = of_somebody  # type: ignore[method-assign]
+        self._forget_left_out(model)
+
+    def _noting(self, names: Mapping[int, str]) -> Callable[[nn.Module, str], Any]:
+        """``nn.Module.__getattribute__`` that notes what is read of modules, whose names are given by their ids."""
         found: Callable[[nn.Module, str], Any] = nn.Module.__getattribute__
 
         def look_up(module: nn.Module, key: str) -> Any:
@@ -68,17 +83,9 @@ class Reads:
                 self.attributes.add((names[id(module)], key))
             return found(module, key)
 
-        of_somebody = vars(nn.Module).get("__getattribute__")
-        nn.Module.__getattribute__ = look_up  # type: ignore[method-assign, assignment]
-        try:
-            # A class that looks up its attributes itself may pass by this.
-            self.all = self.all or any(type(each).__getattribute__ is not look_up for each in model.modules())
-            yield
-        finally:
-            if of_somebody is None:
-                del nn.Module.__getattribute__
-            else:
-                nn.Module.__getattribute__ = of_somebody  # type: ignore[method-assign]
+        return look_up
+
+    def _forget_left_out(self, model: nn.Module) -> None:
         modules = dict(model.named_modules())
         self.attributes = {
             (name, key)

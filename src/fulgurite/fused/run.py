@@ -53,16 +53,21 @@ def run_together(jobs: Mapping[str, Callable[[], None]], settings: Settings) -> 
                     _run_group(together, settings)
     except BaseException as error:
         settings.ranks.leave()
-        with signals_ignored():
-            for member in members:
-                # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
-                member.end(SIGTERMException() if isinstance(error, KeyboardInterrupt) else RuntimeError(str(error)))
+        _end(members, error)
         raise
     finally:
         gc.unfreeze()
     for member in members:
         if member.error is not None:
             raise member.error
+
+
+def _end(members: Sequence[Member], error: BaseException) -> None:
+    """End those that have not ended, because of ``error``."""
+    with signals_ignored():
+        for member in members:
+            # Lightning handles Ctrl-C itself in the main thread only; this it lets through.
+            member.end(SIGTERMException() if isinstance(error, KeyboardInterrupt) else RuntimeError(str(error)))
 
 
 def _meet(ranks: Ranks, member: Member) -> None:

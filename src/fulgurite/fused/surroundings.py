@@ -98,7 +98,7 @@ class _Differs:
 
 
 @contextmanager
-def alone(
+def isolated(
     model: pl.LightningModule, lifted: Mapping[tuple[str, str], Any], differing: Sequence[str], reads: Reads
 ) -> Iterator[None]:
     """Set lifted attributes, and keep the model from what is not part of a step, while the context lasts.

@@ -41,12 +41,8 @@ def train(members: list[Member], solo_s: float, settings: Settings) -> bool:
     rungs = Rungs(settings)
     rungs.prune(group, members)
     _advance(group, members, settings, PROBED_STEPS)
-    (fused_s,) = settings.ranks.first(group.step_s)
-    is_faster = fused_s <= len(members) * solo_s
-    how = "as one" if is_faster else "alone"
-    settings.tell(f"{named(members)} train {how}: a step takes {_compared(solo_s, fused_s, len(members))}")
-    if is_faster:
-        _compile_if_it_pays(group, fused_s, settings)
+    if _is_faster(group, members, solo_s, settings):
+        _compile_if_it_pays(group, group.step_s, settings)
         _train_on(group, members, settings, rungs)
     release(members)
     return True
@@ -74,6 +70,16 @@ def _catch_up(members: list[Member], settings: Settings) -> list[Member]:
         group = _grouped(behind, settings)
         while all(member.request and member.request.trainer.current_epoch == epochs[member] for member in behind):
             _advance(group, behind, settings)
+
+
+def _is_faster(group: Group, members: Sequence[Member], solo_s: float, settings: Settings) -> bool:
+    """Whether the last steps of a group took no longer than the members' own would; a line says so."""
+    (fused_s,) = settings.ranks.first(group.step_s)
+    together, alone_s = f"{in_ms(fused_s)} together", len(members) * solo_s
+    compared = together if math.isinf(solo_s) else f"{together}, {in_ms(alone_s)} one after the other"
+    how = "as one" if fused_s <= alone_s else "alone"
+    settings.tell(f"{named(members)} train {how}: a step takes {compared}")
+    return fused_s <= alone_s
 
 
 def _train_on(group: Group, members: list[Member], settings: Settings, rungs: Rungs) -> None:
@@ -130,8 +136,3 @@ def _compile_if_it_pays(group: Group, step_s: float, settings: Settings) -> None
             group.compile()
         except Exception as error:
             settings.tell(f"not compiled, which costs time and nothing else: {why_not_compiled(error)}")
-
-
-def _compared(solo_s: float, fused_s: float, size: int) -> str:
-    together = f"{in_ms(fused_s)} together"
-    return together if math.isinf(solo_s) else f"{together}, {in_ms(size * solo_s)} one after the other"

@@ -15,7 +15,7 @@ from torch import nn
 from fulgurite import build as building
 from fulgurite.fused import group
 from fulgurite.fused.reads import Reads
-from fulgurite.fused.surroundings import alone
+from fulgurite.fused.surroundings import isolated
 from fulgurite.fused.traced_state import alike, traced_state
 from fulgurite.fused.unfusable import UnfusableError
 
@@ -91,7 +91,7 @@ def state_after_a_trace(net, change, reads=None):
     """What is compared, before and after a change."""
     reads = reads or Reads()
     batch = torch.randn(3, 1, 28, 28), torch.tensor([1, 2, 3])
-    with alone(net, {}, (), reads), reads.watching(net):
+    with isolated(net, {}, (), reads), reads.watching(net):
         net.training_step(batch, 0)
     loop = SimpleNamespace(model=net, optimizer=net.configure_optimizers())
     before = traced_state(loop, reads)
@@ -235,7 +235,7 @@ def test_a_step_that_keeps_something_for_the_next_is_refused(where):
 def test_a_hyper_parameter_in_which_jobs_differ_is_refused_however_it_is_read(read, reason):
     net = Net(read)
     batch = torch.randn(3, 1, 28, 28), torch.tensor([1, 2, 3])
-    with pytest.raises(UnfusableError, match=reason), alone(net, {}, ("alpha",), Reads()):
+    with pytest.raises(UnfusableError, match=reason), isolated(net, {}, ("alpha",), Reads()):
         net.training_step(batch, 0)
 
 
