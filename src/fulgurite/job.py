@@ -121,8 +121,8 @@ def _train(cfg: DictConfig, result: Result, build: "Callable[[DictConfig], Run] 
 def _imports_left_alone() -> Iterator[None]:
     """Keep what has been imported out of garbage collections, which would look through it a hundred times an epoch.
 
-    What the job leaves behind is collected at its end, also when it failed: its objects know each other, and its data is
-    too large to wait for a collection of all objects, which is rare.
+    What the job leaves behind is collected at its end: its objects know each other, and its data is too large to wait
+    for a collection of all objects, which is rare.
 
     In a fused sweep, where each job has a thread, that is done for all of them together.
     """
