@@ -18,8 +18,8 @@ _MODULES = {
 }
 _SWEEP_MODULES = {
     "plan": "fulgurite.plan.command",
-    "show": "fulgurite.sweep_show",
-    "resume": "fulgurite.sweep_again",
+    "show": "fulgurite.sweep.show",
+    "resume": "fulgurite.sweep.again",
 }
 _HELP_FLAGS = ("--help", "-h")
 _COMPLETION_FLAGS = ("--shell-completion", "-sc")

@@ -105,35 +105,36 @@ def is_first_process() -> bool:
 
 def _sweep(args: Namespace) -> int:
     # Here, not at the top: one run needs none of it.
-    from fulgurite import sweep, sweep_record
     from fulgurite.errors import is_interrupt
     from fulgurite.search.prepare import prepare as prepare_search
+    from fulgurite.sweep import prepare, record
+    from fulgurite.sweep.task import Sweep
 
     own_conf = args.config_dir or args.config_path or args.config_name
     search = None if own_conf else prepare_search(args.overrides)
-    swept = search.swept if search else sweep.swept_keys(args.overrides)
+    swept = search.swept if search else prepare.swept_keys(args.overrides)
     if search:
-        plan = sweep.Plan([], search.folder)
+        plan = prepare.Plan([], search.folder)
     else:
         config.register(swept)
-        plan = sweep.Plan([], None) if own_conf else sweep.prepare(args.overrides)
-    if plan.folder is not None and (recorded := sweep_record.recorded_keys(plan.folder)):
+        plan = prepare.Plan([], None) if own_conf else prepare.prepare(args.overrides)
+    if plan.folder is not None and (recorded := record.recorded_keys(plan.folder)):
         # Their order is that in the names of the jobs' folders, however they are typed this time.
         swept = recorded
         config.register(swept)
-    jobs = sweep.Sweep(swept, search.num_jobs if search else len(plan.jobs))
+    jobs = Sweep(swept, search.num_jobs if search else len(plan.jobs))
     with ExitStack() as stack:
         stack.callback(jobs.finish)
         if plan.jobs:
-            stack.enter_context(sweep.checked_once())
+            stack.enter_context(prepare.checked_once())
         if plan.folder is not None and not args.cfg and not args.info:
             domains = search.search.domains if search else None
-            stack.enter_context(sweep.opened(plan.folder, args.overrides, swept, plan.jobs, domains))
+            stack.enter_context(prepare.opened(plan.folder, args.overrides, swept, plan.jobs, domains))
         try:
             _hand_to_hydra(args, jobs)
         except (KeyboardInterrupt, SystemExit) as error:
             if is_interrupt(error) and jobs.folder is not None:
-                raise KeyboardInterrupt(sweep.how_to_go_on(jobs.folder)) from error
+                raise KeyboardInterrupt(prepare.how_to_go_on(jobs.folder)) from error
             raise
     return 1 if jobs.num_failed else 0
 

@@ -17,7 +17,7 @@ from fulgurite.errors import ConfigError
 from fulgurite.groups import groups, shares
 from fulgurite.result import Failure, Objective, Result, read_result
 from fulgurite.resume import abandon
-from fulgurite.sweep import Sweep
+from fulgurite.sweep.task import Sweep
 from hydra_plugins.fulgurite_launcher import _devices, _drivers
 from hydra_plugins.fulgurite_launcher._devices import Devices
 

@@ -13,17 +13,18 @@ SRC = Path(__file__).parents[2] / "src"
 PACKAGE = SRC / "fulgurite"
 HEAVY = {"torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning_fabric", "matplotlib"}
 COMPOSERS = {"hydra", "omegaconf"}
+SWEEP = ("again", "folder", "limits", "pool", "prepare", "record", "show", "task")
 # Below build.py a config is no longer known; these are build.py and what is above it.
 MAY_COMPOSE = {"build", "cli", "compose", "config", "explain", "groups", "hydra_app", "instantiation"}
 MAY_COMPOSE |= {f"replay.{name}" for name in ("frozen", "rerun", "run_folder")}
-MAY_COMPOSE |= {"search.overrides", "search.plan", "search.prepare", "search.slots"}
-MAY_COMPOSE |= {"devices", "hydra_job", "job", "plan.jobs", "sweep", "sweep_again", "sweep_record"}
+MAY_COMPOSE |= {"search.overrides", "search.plan", "search.prepare"}
+MAY_COMPOSE |= {"devices", "hydra_job", "job", "plan.jobs", *(f"sweep.{name}" for name in SWEEP)}
 SHARED = {"fulgurite.errors", "fulgurite.randomness", "fulgurite.spec"}
 MODEL_BASE = {f"fulgurite.models.{name}" for name in ("layers", "losses", "scores", "supervised")}
 # Imported before a job starts, or by what reads run folders: importing torch takes seconds.
-LIGHT = ("cli", "config", "errors", "spec", "randomness", "result", "help", "explain", "hydra_app", "sweep", "job")
+LIGHT = ("cli", "config", "errors", "spec", "randomness", "result", "help", "explain", "hydra_app", "job")
 LIGHT += ("plan.command", "plan.jobs", "search.plan", "search.prepare")
-LIGHT += ("devices", "limits", "resume", "sweep_again", "sweep_folder", "sweep_record", "sweep_show")
+LIGHT += ("devices", "resume", *(f"sweep.{name}" for name in SWEEP))
 
 
 def module_name(path: Path) -> str:

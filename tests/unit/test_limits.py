@@ -9,9 +9,9 @@ import pytest
 
 from fulgurite import cli, job
 from fulgurite.errors import ConfigError
-from fulgurite.limits import JobTimeout, Limits, limits_of, time_limit
 from fulgurite.result import Failure, Objective, Result, read_result
 from fulgurite.resume import abandon, follows_at_once, is_over, next_attempt, record_in
+from fulgurite.sweep.limits import JobTimeout, Limits, limits_of, time_limit
 
 
 def record(status: str, attempts: int = 1, error: str = "RuntimeError") -> Result:

@@ -9,7 +9,6 @@ import pytest
 from hydra.errors import OverrideParseException
 from rich.console import Console
 
-from fulgurite import sweep
 from fulgurite.errors import ConfigError
 from fulgurite.fused.memory import Memory, memory_of
 from fulgurite.log import quiet_libraries
@@ -20,6 +19,7 @@ from fulgurite.plan.estimate import JobGroup, StepTimes
 from fulgurite.plan.grouping import Settings, group_jobs
 from fulgurite.plan.jobs import Job, Problems, compose_jobs, in_words, shared_values
 from fulgurite.plan.trial import Trial
+from fulgurite.sweep.prepare import prepare
 
 # 100 steps an epoch of ten samples, on a network of one layer.
 SMALL = ("model=linear", "trainer=cpu", "data.train_subset=1000", "data.batch_size=10", "data.eval_batch_size=500")
@@ -375,4 +375,4 @@ def test_a_job_that_is_there_twice_is_refused_because_both_would_write_one_folde
     with pytest.raises(ConfigError, match=r"jobs 2 and 4 are the same \(.* seed=1\); give each value of a key once"):
         composed("seed=2,1,3,1")
     with pytest.raises(ConfigError, match="jobs 1 and 2 are the same"):
-        sweep.prepare([*SMALL, "seed=1,1"])
+        prepare([*SMALL, "seed=1,1"])

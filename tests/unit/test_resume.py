@@ -14,8 +14,8 @@ from fulgurite import cli, resume
 from fulgurite.job import run_job
 from fulgurite.models.supervised import Supervised
 from fulgurite.result import read_result
-from fulgurite.sweep_folder import only_driver
-from fulgurite.sweep_record import differences
+from fulgurite.sweep.folder import only_driver
+from fulgurite.sweep.record import differences
 from fulgurite.training.checkpoint import load_checkpoint
 from fulgurite.training.curves import read_rows
 
@@ -189,7 +189,7 @@ def test_a_mistake_in_the_last_job_alone_is_told_before_the_first(training, caps
 
 def test_a_second_driver_is_refused_until_the_first_is_dead(training, capsys, tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from fulgurite.sweep_folder import only_driver\n"
+        "import sys, time; from pathlib import Path; from fulgurite.sweep.folder import only_driver\n"
         "with only_driver(Path(sys.argv[1])): print('holds it', flush=True); time.sleep(60)"
     )
     words = [sys.executable, "-c", script, str(tmp_path / "outputs/sweeps/night")]

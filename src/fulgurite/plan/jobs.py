@@ -18,7 +18,7 @@ from fulgurite.compose import Composer
 from fulgurite.devices import refuse_many_devices
 from fulgurite.errors import ConfigError
 from fulgurite.explain import explain
-from fulgurite.sweep import refuse_twins, swept_keys
+from fulgurite.sweep.prepare import refuse_twins, swept_keys
 
 _ELSEWHERE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper", "hydra.launcher", "hydra.mode", "sweep=")
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fulgurite.search.racing import Race
-from fulgurite.search.slots import Slots
 from fulgurite.search.trial import History, Outcome, Trial, mean
+from fulgurite.sweep.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Drive:
 
     Args:
         history: asks for trials and is told.
-        slots: run the jobs.
+        pool: runs the jobs.
         job: makes the job of a trial and a repeat.
         outcome: reads what came of the job in a folder.
         repeats: seeds of each trial.
@@ -50,13 +50,13 @@ class Drive:
     def __init__(
         self,
         history: History,
-        slots: Slots,
+        pool: Pool,
         job: Callable[[Trial, int], Job],
         outcome: Callable[[Path], Outcome],
         repeats: int,
         race: Race | None,
     ) -> None:
-        self._history, self._slots = history, slots
+        self._history, self._pool = history, pool
         self._job, self._outcome = job, outcome
         self._repeats, self._race = repeats, race
         self._begun: dict[int, _Begun] = {}
@@ -74,7 +74,7 @@ class Drive:
             first: number of the first job, as the user is shown it.
         """
         while True:
-            while len(self._running) < self._slots.num_slots and (job := self._next()) is not None:
+            while len(self._running) < self._pool.num_slots and (job := self._next()) is not None:
                 if any(job.folder == other.folder for other in self._running.values()):
                     self._held.append(job)
                 elif job.folder in self._known:
@@ -82,11 +82,11 @@ class Drive:
                     self._ended(job)
                 else:
                     self._running[first + self._num_started] = job
-                    self._slots.start(first + self._num_started, job.overrides)
+                    self._pool.start(first + self._num_started, job.overrides)
                     self._num_started += 1
             if not self._running:
                 return
-            number, _ = self._slots.wait()
+            number, _ = self._pool.wait()
             self._ended(self._running.pop(number))
 
     def _next(self) -> Job | None:

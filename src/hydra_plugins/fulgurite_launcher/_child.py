@@ -26,7 +26,7 @@ from omegaconf import DictConfig
 
 from fulgurite import config, hydra_job
 from fulgurite.log import LOG_NAME
-from fulgurite.sweep import Sweep
+from fulgurite.sweep.task import Sweep
 
 INTERRUPTED = 130
 # Has the process write down where it is.

@@ -14,10 +14,10 @@ from fulgurite import hydra_job
 from fulgurite.config import Engine
 from fulgurite.errors import ConfigError
 from fulgurite.groups import shares
-from fulgurite.limits import limits_of
 from fulgurite.result import Result
 from fulgurite.resume import abandon, is_over, record_in
-from fulgurite.sweep import job_folder
+from fulgurite.sweep.folder import job_folder
+from fulgurite.sweep.limits import limits_of
 from hydra_plugins.fulgurite_launcher import _devices, _drivers, _jobs
 from hydra_plugins.fulgurite_launcher._share import Program, Share
 

@@ -5,43 +5,20 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from omegaconf import DictConfig, open_dict
 
 from fulgurite import hydra_job
 from fulgurite.compose import Composer
-from fulgurite.limits import limits_of
 from fulgurite.resume import follows_at_once, record_in
-from fulgurite.sweep import job_folder
+from fulgurite.sweep.folder import job_folder
+from fulgurite.sweep.limits import limits_of
+from fulgurite.sweep.pool import Pool
 
 # Jobs in this process between two collections of all garbage, each of which takes a third of a second.
 _COLLECT_EVERY = 32
-
-
-class Pool(Protocol):
-    """Slots for jobs. A job that fails leaves the others alone, and is run again here as ``sweep.retries`` says.
-
-    Attributes:
-        num_slots: jobs that may be under way at a time.
-    """
-
-    num_slots: int
-
-    def start(self, number: int, overrides: Sequence[str]) -> None:
-        """Start a job, in a free slot.
-
-        Args:
-            number: of the job in the sweep, from 0.
-            overrides: what makes it.
-        """
-
-    def wait(self) -> tuple[int, JobReturn]:
-        """Wait until one more of the jobs that were started has ended; its number and what came of it.
-
-        The value returned is its objective, ``None`` when it failed; its folder holds the rest.
-        """
 
 
 class Configs:

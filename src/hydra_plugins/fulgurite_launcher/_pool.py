@@ -22,10 +22,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from fulgurite import hydra_job
-from fulgurite.limits import Limits, limits_of
 from fulgurite.result import Result
 from fulgurite.resume import abandon, follows_at_once, is_over, record_in
-from fulgurite.sweep import job_folder
+from fulgurite.sweep.folder import job_folder
+from fulgurite.sweep.limits import Limits, limits_of
 from hydra_plugins.fulgurite_launcher import _child
 from hydra_plugins.fulgurite_launcher._drivers import _terminated_like_interrupted as terminated_like_interrupted
 from hydra_plugins.fulgurite_launcher._jobs import Configs
@@ -82,7 +82,7 @@ class _Running:
 
 
 class ProcessPool:
-    """Slots for jobs, each a process; see ``_jobs.Pool``.
+    """Slots for jobs, each a process; see ``fulgurite.sweep.pool.Pool``.
 
     Args:
         launcher: Hydra's launcher, set up.

@@ -17,7 +17,7 @@ from fulgurite.fused.run import run_together
 from fulgurite.fused.settings import Settings
 from fulgurite.fused.spread import SpreadEpochLoop, spread
 from fulgurite.groups import structure_of
-from fulgurite.sweep import job_folder
+from fulgurite.sweep.folder import job_folder
 from hydra_plugins.fulgurite_launcher._share import Share
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from fulgurite.sweep import Sweep
+from fulgurite.sweep.task import Sweep
 
 
 @dataclass(frozen=True)

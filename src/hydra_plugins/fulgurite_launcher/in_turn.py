@@ -39,7 +39,7 @@ class InTurnLauncher(Launcher):
 
     @contextmanager
     def pool(self, known: Sequence[Sequence[str]] = ()) -> "Iterator[InTurnPool]":
-        """One slot for jobs, in this process, as ``_jobs.Pool`` describes it.
+        """One slot for jobs, in this process, as ``fulgurite.sweep.pool.Pool`` describes it.
 
         Args:
             known: overrides of the jobs, where they are known beforehand.

@@ -52,7 +52,7 @@ class ProcessesLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def pool(self, known: Sequence[Sequence[str]] = ()) -> "AbstractContextManager[ProcessPool]":
-        """Slots for jobs, as ``_jobs.Pool`` describes them.
+        """Slots for jobs, as ``fulgurite.sweep.pool.Pool`` describes them.
 
         Args:
             known: overrides of the jobs, where they are known beforehand: there are no more slots than jobs.

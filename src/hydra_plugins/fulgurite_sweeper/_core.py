@@ -20,9 +20,9 @@ from fulgurite.search.plan import Search, read
 from fulgurite.search.proposals import num_settings, proposals
 from fulgurite.search.racing import Race
 from fulgurite.search.settings import OWN
-from fulgurite.search.slots import slots_of
 from fulgurite.search.trial import Trial, outcome_in
-from fulgurite.sweep import job_folder
+from fulgurite.sweep.folder import job_folder
+from fulgurite.sweep.pool import pool_of
 
 if TYPE_CHECKING:
     from hydra_plugins.fulgurite_sweeper.search import SearchSweeper
@@ -50,11 +50,11 @@ def run(sweeper: "SearchSweeper", arguments: list[str]) -> None:
     if ended:
         told = ", ".join(f"{count} {status}" for status, count in before.items() if status != "running")
         print(f"{ended} trials have ended before: {told}", flush=True)
-    with slots_of(sweeper.launcher, search.settings.num_workers) as slots:
+    with pool_of(sweeper.launcher, search.settings.num_workers) as pool:
         race = _race(search, history)
         outcome = partial(outcome_in, goals=search.settings.goals)
         jobs = _Jobs(search, Composer(loader, partial(loader.load_sweep_config, sweeper.config)))
-        drive = Drive(history, slots, jobs.make, outcome, search.settings.repeats, race)
+        drive = Drive(history, pool, jobs.make, outcome, search.settings.repeats, race)
         drive.run(ended * search.settings.repeats)
     _say(search, history)
 

@@ -9,8 +9,8 @@ from hydra.core.utils import JobReturn
 
 from fulgurite.search.drive import Drive, Job
 from fulgurite.search.racing import Race
-from fulgurite.search.slots import InTurn, slots_of
 from fulgurite.search.trial import Outcome, Trial
+from fulgurite.sweep.pool import BatchPool, pool_of
 
 
 class Asks:
@@ -115,8 +115,8 @@ def test_a_batch_of_a_launcher_without_slots_runs_as_one_and_is_told_whole_befor
             return [JobReturn() for _ in job_overrides]
 
     history = Asks(*"abcde")
-    with slots_of(Launcher(), 2) as slots:
-        assert isinstance(slots, InTurn)
+    with pool_of(Launcher(), 2) as slots:
+        assert isinstance(slots, BatchPool)
         drive(history, slots)
     assert [(len(batch), first) for batch, first in Launcher.batches] == [(2, 0), (2, 2), (1, 4)]
     assert history.known_when_asked == [0, 0, 2, 2, 4]
@@ -132,7 +132,7 @@ def test_the_slots_of_a_launcher_that_has_some_are_taken():
         def pool(self):
             yield fake
 
-    with slots_of(Launcher(), 1) as slots:
+    with pool_of(Launcher(), 1) as slots:
         assert slots is fake
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fulgurite import hydra_app
 from fulgurite.errors import ConfigError
-from fulgurite.sweep_folder import named_folder
-from fulgurite.sweep_record import recorded_overrides
+from fulgurite.sweep.folder import named_folder
+from fulgurite.sweep.record import recorded_overrides
 
 
 def main(words: Sequence[str]) -> int:

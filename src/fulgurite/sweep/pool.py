@@ -1,4 +1,4 @@
-"""Where the jobs of a search run: so many at a time, started one by one."""
+"""Where jobs run: so many at a time, started one by one."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,26 +9,34 @@ if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
 
 
-class Slots(Protocol):
-    """What ``pool()`` of a launcher gives, as a context.
+class Pool(Protocol):
+    """Slots for jobs. A job that fails leaves the others alone, and is run again here as ``sweep.retries`` says.
 
     Attributes:
-        num_slots: jobs that may be started and not yet waited for.
+        num_slots: jobs that may be under way at a time.
     """
 
     @property
     def num_slots(self) -> int:
-        """Jobs that may be started and not yet waited for."""
+        """Jobs that may be under way at a time."""
 
     def start(self, number: int, overrides: Sequence[str]) -> None:
-        """Start a job; returns at once, or after the job where jobs run in this process."""
+        """Start a job, in a free slot.
+
+        Args:
+            number: of the job in the sweep, from 0.
+            overrides: what makes it.
+        """
 
     def wait(self) -> "tuple[int, JobReturn]":
-        """Wait until the next of the started jobs has ended; its number, and what came of it."""
+        """Wait until one more of the jobs that were started has ended; its number and what came of it.
+
+        The value returned is its objective, ``None`` when it failed; its folder holds the rest.
+        """
 
 
-class InTurn:
-    """Slots of a launcher that only has Hydra's ``launch``: what is started runs as one batch, when it is waited for.
+class BatchPool:
+    """For a launcher that has Hydra's ``launch`` alone: what is started runs as one batch, when it is waited for.
 
     Args:
         launcher: Hydra's, set up.
@@ -61,15 +69,15 @@ class InTurn:
 
 
 @contextmanager
-def slots_of(launcher: Any, size: int) -> Iterator[Slots]:
-    """The slots of a launcher: its own, or one after the other.
+def pool_of(launcher: Any, size: int) -> Iterator[Pool]:
+    """The pool of a launcher: its own, or one that runs batches.
 
     Args:
         launcher: Hydra's, set up.
-        size: jobs at a time for a launcher without slots of its own.
+        size: jobs in a batch of a launcher without a pool of its own.
     """
     if hasattr(launcher, "pool"):
-        with launcher.pool() as slots:
-            yield slots
+        with launcher.pool() as pool:
+            yield pool
     else:
-        yield InTurn(launcher, size)
+        yield BatchPool(launcher, size)

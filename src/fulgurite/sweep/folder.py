@@ -1,4 +1,4 @@
-"""The folder of a sweep: where it is, and the one driver at work on it."""
+"""The folder of a sweep and of its jobs: where they are, and the one driver at work."""
 
 import os
 import re
@@ -6,10 +6,46 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fulgurite.errors import ConfigError, did_you_mean
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 _LOCK = ".lock"
+
+
+def job_folder(cfg: "DictConfig") -> Path:
+    """The folder of a job, as Hydra will choose it.
+
+    Args:
+        cfg: its config, with Hydra's own part.
+    """
+    return _evaluated(cfg, "hydra.sweep.dir") / str(_evaluated(cfg, "hydra.sweep.subdir"))
+
+
+def folder_of_sweep(cfg: "DictConfig") -> Path:
+    """The folder of the sweep that a job belongs to, as Hydra will choose it.
+
+    Args:
+        cfg: the job's config, with Hydra's own part.
+    """
+    return _evaluated(cfg, "hydra.sweep.dir")
+
+
+def _evaluated(cfg: "DictConfig", key: str) -> Path:
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from fulgurite.hydra_job import as_current
+
+    before = HydraConfig.instance().cfg
+    as_current(cfg)
+    try:
+        return Path(str(OmegaConf.select(cfg, key)))
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 def named_folder(name: str) -> Path:

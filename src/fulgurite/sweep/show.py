@@ -7,8 +7,8 @@ from pathlib import Path
 from fulgurite.errors import ConfigError
 from fulgurite.report.collect import Row, collect
 from fulgurite.report.leaderboard import nearest, print_rows
-from fulgurite.sweep_folder import driver_of, named_folder
-from fulgurite.sweep_record import recorded_jobs
+from fulgurite.sweep.folder import driver_of, named_folder
+from fulgurite.sweep.record import recorded_jobs
 
 
 def main(words: Sequence[str]) -> int:
