@@ -84,9 +84,8 @@ def assert_the_same(killed: Path, whole: Path) -> None:
 
 
 # Jobs one after the other: the first has finished, the second is begun. All at once: some are an epoch ahead.
-@pytest.mark.parametrize(
-    ("launcher", "num_checkpoints"), [pytest.param("basic", 3, marks=pytest.mark.slow), ("fused", 6)]
-)
+@pytest.mark.parametrize(("launcher", "num_checkpoints"), [("basic", 3), ("fused", 6)])
+@pytest.mark.slow
 def test_a_killed_sweep_that_is_started_again_ends_as_one_that_was_not_killed(
     tmp_path, monkeypatch, launcher, num_checkpoints
 ):

@@ -93,7 +93,9 @@ APART = {
 }
 
 
-@pytest.mark.parametrize(("launcher", "kinds"), [("basic", IN_TURN), ("processes", APART)])
+@pytest.mark.parametrize(
+    ("launcher", "kinds"), [pytest.param("basic", IN_TURN, marks=pytest.mark.slow), ("processes", APART)]
+)
 def test_five_jobs_that_fail_are_named_and_run_again_and_seven_are_done_once(
     faults, monkeypatch, capfd, launcher, kinds
 ):

@@ -103,6 +103,7 @@ def kill_when(command: list[str], is_time) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_search_whose_driver_is_killed_reaches_its_number_and_goes_on_with_the_running_trial(
     tmp_path, monkeypatch, capsys
 ):

@@ -98,6 +98,7 @@ def test_a_sweep_in_a_process_of_its_own_is_accounted_for():
     assert "[2/2] seed-2" in cost.said
 
 
+@pytest.mark.slow
 def test_a_sweep_that_fails_in_its_process_is_told():
     from sweeps import costs_apart
 
