@@ -110,6 +110,7 @@ def _sweep(args: Namespace) -> int:
     from fulgurite.sweep import prepare, record
     from fulgurite.sweep.task import Sweep
 
+    _take_config_dir(args)
     own_conf = args.config_dir or args.config_path or args.config_name
     search = None if own_conf else prepare_search(args.overrides)
     swept = search.swept if search else prepare.swept_keys(args.overrides)
@@ -137,6 +138,17 @@ def _sweep(args: Namespace) -> int:
                 raise KeyboardInterrupt(prepare.how_to_go_on(jobs.folder)) from error
             raise
     return 1 if jobs.num_failed else 0
+
+
+def _take_config_dir(args: Namespace) -> None:
+    """Say ``--config-dir`` in an override: then it is planned, locked and recorded as any sweep, and resumed with it."""
+    typed = any(each.lstrip("+").startswith("hydra.searchpath") for each in args.overrides)
+    # Hydra says it of a folder that is not there.
+    if args.config_dir is None or typed or not os.path.isdir(args.config_dir):
+        return
+    quoted = os.path.abspath(args.config_dir).replace("\\", "\\\\").replace("'", "\\'")
+    args.overrides = [f"hydra.searchpath=['file://{quoted}']", *args.overrides]
+    args.config_dir = None
 
 
 def _hand_to_hydra(args: Namespace, task: "Task") -> None:

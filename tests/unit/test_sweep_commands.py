@@ -11,6 +11,7 @@ import pytest
 
 from fulgurite import cli
 from fulgurite.result import read_result
+from fulgurite.sweep_record import recorded_jobs
 
 NIGHT = Path("outputs/sweeps/night")
 
@@ -118,3 +119,41 @@ def test_a_sweep_without_a_record_says_how_to_go_on(fulgurite):
     assert code == 2
     assert "give the command that made the sweep again, with sweep.name=night" in err
     assert fulgurite("sweep", "show", "night")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["mine", "it's ä, [b]"])
+def test_a_sweep_with_a_config_folder_of_the_users_own_is_on_record_and_resumed(fulgurite, training, name, monkeypatch):
+    own = Path(name, "experiment", "mine.yaml")
+    own.parent.mkdir(parents=True)
+    own.write_text("# @package _global_\n# Mine.\noptimizer:\n  lr: 0.02\n", encoding="utf-8")
+    assert fulgurite("train", "-m", "--config-dir", name, "experiment=mine", "sweep.name=night", "seed=1,2")[0] == 0
+    assert [job["changed"].get("seed") for job in recorded_jobs(NIGHT)] == [None, 2]
+    record("interrupted", training.folders[1])
+    num_trained = len(training.folders)
+    folder = NIGHT.absolute()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert fulgurite("sweep", "resume", str(folder))[0] == 0
+    assert [path.resolve() for path in training.folders[num_trained:]] == [training.folders[1].resolve()]
+
+
+def test_a_sweep_with_a_config_folder_of_the_users_own_has_one_driver(fulgurite):
+    Path("mine").mkdir()
+    words = ("train", "-m", "--config-dir", "mine", "sweep.name=night", "seed=1,2")
+    held = "from pathlib import Path; from fulgurite.sweep_folder import only_driver\n"
+    held += f"with only_driver(Path({str(NIGHT)!r})): print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        code, _, err = fulgurite(*words)
+        other.communicate("\n")
+    assert code == 2
+    assert f"being worked on by process {other.pid}" in err
+
+
+def test_a_config_folder_that_is_not_there_is_named(fulgurite):
+    code, _, err = fulgurite("train", "-m", "--config-dir", "nowhere", "seed=1,2")
+    assert code == 2
+    assert "nowhere' not found" in err
