@@ -6,7 +6,10 @@ Each message says what is wrong, the value, what is allowed and what to do. A ch
 
 import difflib
 import math
+import select
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 
@@ -115,7 +118,19 @@ class Pruned(Exception):
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """True for Ctrl-C, also where Lightning has turned it into a ``SystemExit``."""
+    """True for Ctrl-C, also where Lightning has made a ``SystemExit`` of it, and when ``| head`` has read enough."""
+    if isinstance(error, BrokenPipeError):
+        return _is_unheard()
     return isinstance(error, KeyboardInterrupt) or (
         isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
     )
+
+
+def _is_unheard() -> bool:
+    """Whether standard output is a pipe that nobody reads any more; others may break by a fault of a job."""
+    # Windows has no poll; a replaced standard output has no number.
+    with suppress(AttributeError, OSError, ValueError):
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    return False

@@ -174,6 +174,21 @@ def once_all_have_checkpoints(number: int, act: Callable[[], None]) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+@linux
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_sweep_that_nobody_reads_any_more_is_interrupted_and_no_job_has_failed(launcher, capfd):
+    command = [sys.executable, str(TRAIN), *words(launcher, "seed=range(6)", "trainer.max_epochs=3")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"[1/6]")
+        process.stdout.close()
+    assert "failed" not in statuses()
+    assert len(results()) < 6
+    assert "failed" not in capfd.readouterr().err
+    assert cli.train(words(launcher, "seed=range(6)", "trainer.max_epochs=3")) == 0
+    assert statuses() == {"finished": 6}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupt_ends_all_jobs_and_the_sweep_can_be_gone_on_with(capfd, number):
     pressed = []

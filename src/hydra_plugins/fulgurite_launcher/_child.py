@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,7 @@ def run(order: Order) -> int:
         # In a fork of a process that has imported torch, the environment comes too late.
         torch.set_num_threads(order.threads)
     _write_down_faults(order.job_folder)
+    sys.stdout = _Unheard(sys.stdout)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         hydra_job.run(order.config, order.job_folder, order.of_config, order.callbacks)
@@ -124,6 +126,27 @@ def run(order: Order) -> int:
         # The first process says so.
         return INTERRUPTED
     return 0
+
+
+class _Unheard:
+    """A standard output that may have lost its reader, as by ``| head``: the first process ends the job, not a line."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write, or lose it."""
+        with suppress(BrokenPipeError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or lose it."""
+        with suppress(BrokenPipeError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _write_down_faults(folder: Path) -> None:
