@@ -141,7 +141,7 @@ def _sweep(args: Namespace) -> int:
 
 
 def _take_config_dir(args: Namespace) -> None:
-    """Say ``--config-dir`` in an override: then it is planned, locked and recorded as any sweep, and resumed with it."""
+    """Say ``--config-dir`` in an override: then the sweep is planned, locked, recorded and resumed as any other."""
     typed = any(each.lstrip("+").startswith("hydra.searchpath") for each in args.overrides)
     # Hydra says it of a folder that is not there.
     if args.config_dir is None or typed or not os.path.isdir(args.config_dir):
