@@ -45,7 +45,8 @@ class _LogFile(logging.FileHandler):
     """A log file that is open only while it is written to: a thousand runs at once would be too many open files."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, encoding="utf-8")
+        # A message may name a file whose name is no UTF-8.
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self._close_file()
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fulgurite.log import log_to
+from fulgurite.log import LOG_NAME, _LogFile, log_to
 
 
 def test_the_log_keeps_what_the_terminal_does_not_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -44,3 +44,10 @@ def test_known_noise_is_silent_and_other_warnings_are_not(tmp_path: Path):
         warnings.warn("Experiment logs directory x exists and is not empty.", stacklevel=1)
         with pytest.warns(UserWarning, match="something new"):
             warnings.warn("something new", stacklevel=1)
+
+
+def test_a_message_that_names_a_file_in_no_encoding_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    # Not through a logger: pytest would hand the message on between its own processes, which cannot.
+    _LogFile(tmp_path / LOG_NAME).handle(logging.makeLogRecord({"msg": "cannot read \udcff.csv"}))
+    assert "cannot read \\udcff.csv" in (tmp_path / LOG_NAME).read_text(encoding="utf-8")
+    assert capsys.readouterr().err == ""
