@@ -4,12 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fulgurite.errors import ConfigError, check_bool, check_choice, check_int
+from fulgurite.errors import ConfigError, check_bool, check_choice, check_int, did_you_mean
 
 # Of our own: a setting follows from its number alone, so no history is kept and read.
 OWN = ("random", "grid", "sobol")
 OPTUNA = ("tpe", "gp", "cmaes", "nsgaii", "qmc")
 PRUNERS = ("none", "median", "halving", "hyperband", "patient")
+# Of the group ``sweep``, as conf/sweep/ lists them.
+_KEYS = (
+    *("name", "retries", "job_timeout_s", "sampler", "sampler_options", "num_trials", "seed", "space", "constraints"),
+    *("objectives", "pruner", "pruner_options", "repeats", "racing", "storage", "num_workers", "trial"),
+)
 # Trials that launcher=fused trains as one program when nothing is said.
 _BATCH = 16
 
@@ -86,6 +91,7 @@ def read_settings(plain: Mapping[str, Any]) -> Settings:
         ConfigError: for a value that is not allowed.
     """
     sweep = plain["sweep"]
+    _refuse_unknown(sweep)
     sampler = check_choice("sweep.sampler", sweep["sampler"], (*OWN, *OPTUNA))
     num_trials = sweep["num_trials"]
     if num_trials is not None or sampler != "grid":
@@ -112,6 +118,15 @@ def read_settings(plain: Mapping[str, Any]) -> Settings:
     )
     _refuse_what_does_not_go_together(settings)
     return settings
+
+
+def _refuse_unknown(sweep: Mapping[str, Any]) -> None:
+    """Hydra refuses a key that is typed; one in a file of the user's own is its own to it."""
+    for key in sweep:
+        if key not in _KEYS:
+            raise ConfigError(
+                f"there is no key sweep.{key}{did_you_mean(str(key), _KEYS)}; there are {', '.join(_KEYS)}"
+            )
 
 
 def _refuse_what_does_not_go_together(settings: Settings) -> None:
