@@ -196,6 +196,10 @@ def test_a_grid_takes_conditional_parts_and_zipped_lists_and_trains_no_setting_t
         (["sweep=nsgaii", RATE, "sweep.pruner=median"], "sweep.pruner must be none with several sweep.objectives, got"),
         (["sweep=tpe", RATE, "+sweep.sampler_options.nei=3"], "sweep.sampler_options.nei is no argument of TPESampler"),
         (["sweep=tpe", RATE, 'sweep.constraints=["model.drop < 1"]'], "speaks of model.drop, which is neither varied"),
+        (
+            ["sweep=tpe", "model=mlp", 'sweep.space={model.kernel:{values:[3,5],when:["model=cnn"]}}'],
+            "has nothing to vary",
+        ),
         (["sweep=tpe", RATE, "sweep.num_trails=5"], "there is no key sweep.num_trails in sweep=tpe; did you mean"),
     ],
 )

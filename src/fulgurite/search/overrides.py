@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
-from fulgurite.errors import ConfigError, did_you_mean
+from fulgurite.errors import ConfigError, check_choice, did_you_mean
 from fulgurite.search.domains import Choice, Float, Int
 from fulgurite.search.space import Condition, Parameter, Space, ordered, pairs
 
@@ -71,6 +71,8 @@ def _entry(name: str, entry: Any, parser: OverridesParser) -> Parameter | str:
     if ("values" in entry) == ("zip" in entry):
         raise ConfigError(f"sweep.space: {name} needs values or zip, and not both")
     when = _conditions(name, entry.get("when") or [])
+    for condition in when:
+        _refuse_no_option(name, condition, parser)
     if "zip" in entry:
         return _zipped(name, entry["zip"], when)
     return _values(name, entry["values"], when, parser)
@@ -153,6 +155,15 @@ def _conditions(name: str, when: Any) -> tuple[Condition, ...]:
         raise ConfigError(f"sweep.space: {name}.when must be such as model=cnn, or a list of such, got {when}")
     parts = (each.partition("=") for each in listed)
     return tuple(Condition(key.strip(), tuple(map(str.strip, values.split(",")))) for key, _, values in parts)
+
+
+def _refuse_no_option(name: str, condition: Condition, parser: OverridesParser) -> None:
+    """A condition on a config group that has no such option would never hold."""
+    loader = parser.config_loader
+    if loader is None or not loader.repository.group_exists(condition.key):  # type: ignore[attr-defined]
+        return
+    for value in condition.values:
+        check_choice(f"sweep.space: {name}.when: {condition.key}", value, loader.get_group_options(condition.key))
 
 
 def _word(value: Any) -> str:

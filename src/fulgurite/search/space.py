@@ -155,7 +155,7 @@ def pairs(overrides: Sequence[str]) -> dict[str, str]:
 
 
 def ordered(parameters: Sequence[Parameter], fixed: Mapping[str, str]) -> Space:
-    """The space of ``parameters``, each put after those that decide whether it counts.
+    """The space of ``parameters``, each put after those that decide whether it counts; without those that never do.
 
     Raises:
         ConfigError: for a key that is varied twice, a condition on a key that is neither varied nor set, and for
@@ -173,7 +173,8 @@ def ordered(parameters: Sequence[Parameter], fixed: Mapping[str, str]) -> Space:
                     f"sweep.space: {each.name} counts when {condition}, but {condition.key} is neither varied nor set"
                     f"{did_you_mean(condition.key, sorted(known))}"
                 )
-    left, placed, done = list(parameters), [], set(fixed) - set(keys)
+    placed: list[Parameter] = []
+    left, done = list(parameters), set(fixed) - set(keys)
     while left:
         free = next((each for each in left if all(condition.key in done for condition in each.when)), None)
         if free is None:
@@ -181,6 +182,16 @@ def ordered(parameters: Sequence[Parameter], fixed: Mapping[str, str]) -> Space:
                 f"sweep.space: {' and '.join(each.name for each in left)} wait for each other by their when"
             )
         left.remove(free)
-        placed.append(free)
         done |= set(free.keys)
+        if all(_can_hold(condition, placed, fixed) for condition in free.when):
+            placed.append(free)
     return Space(tuple(placed), dict(fixed))
+
+
+def _can_hold(condition: Condition, parameters: Sequence[Parameter], fixed: Mapping[str, str]) -> bool:
+    """Whether a condition holds in any setting: a key that is typed may have settled it."""
+    parent = next((each for each in parameters if condition.key in each.keys), None)
+    if parent is None:
+        return condition.holds(fixed)
+    values = parent.domain.all()
+    return values is None or any(condition.holds(pairs(parent.overrides(value))) for value in values)

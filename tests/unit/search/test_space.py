@@ -2,8 +2,11 @@ import math
 import statistics
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from fulgurite import config
 from fulgurite.errors import ConfigError
 from fulgurite.search.domains import Choice, Float, Int
 from fulgurite.search.overrides import read_space
@@ -119,6 +122,24 @@ def test_a_condition_on_a_key_that_is_typed_is_settled_by_it():
     assert grid == [
         {"model.kernel": kernel, "optimizer.momentum": momentum} for kernel in ("3", "5") for momentum in ("0", "0.9")
     ]
+
+
+def test_what_a_typed_key_rules_out_is_not_varied():
+    listed = {**CONDITIONAL, "model.stride": {"values": [1, 2], "when": "model.kernel=5"}}
+    space = space_of("model=mlp", space=listed)
+    assert space.keys == ["model.hidden", "optimizer.momentum"]
+    assert all("model.kernel" not in setting for setting in space.probes())
+    assert "model.stride" in space_of(space=listed).keys
+
+
+def test_a_condition_on_an_option_that_a_group_has_not_is_refused():
+    config.register()
+    with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        listed = {"model": "mlp,cnn", "model.kernel": {"values": [3, 5], "when": "model=cnnn"}}
+        words = r"sweep.space: model.kernel.when: model must be one of cnn, .*; got 'cnnn' \(did you mean cnn\?\)"
+        with pytest.raises(ConfigError, match=words):
+            read_space([], listed, parser)
 
 
 def test_zipped_lists_go_together():
