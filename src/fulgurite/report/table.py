@@ -23,23 +23,30 @@ class _Layout:
     Attributes:
         folded: the whole setting in one column that may wrap.
         beside: the difference to the best.
-        narrow: take any width for the columns that may wrap.
+        tests: the test metrics.
+        counts: how many jobs there are of a setting, and how long they took.
+        setting_width: that one in one column is content with.
     """
 
     folded: bool
     beside: bool
-    narrow: bool = False
+    tests: bool = True
+    counts: bool = True
+    setting_width: int = _SETTING_WIDTH
 
 
 # What is lost on a narrow terminal, in this order; the files hold everything.
-_LAYOUTS = (_Layout(False, True), _Layout(True, True), _Layout(False, False), _Layout(True, False))
-_LAST = _Layout(True, False, narrow=True)
+_LAYOUTS = (
+    *(_Layout(False, True), _Layout(True, True), _Layout(False, False), _Layout(True, False)),
+    *(_Layout(True, False, setting_width=width) for width in (16, 10)),
+    *(_Layout(True, False, tests=False, counts=counts, setting_width=10) for counts in (True, False)),
+)
 
 
 def fitting(console: Console, rows: Sequence[Row]) -> Table:
     """The table that tells most of what fits into the width of the console."""
-    tables = (_table(rows, layout) for layout in _LAYOUTS)
-    return next((table for table in tables if _fits(console, table)), _table(rows, _LAST))
+    tables = [_table(rows, layout) for layout in _LAYOUTS]
+    return next((table for table in tables if _fits(console, table)), tables[-1])
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
@@ -51,12 +58,13 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 def _table(rows: Sequence[Row], layout: _Layout) -> Table:
     names = short_names(list(dict.fromkeys(key for row in rows for key in row.setting)))
     metrics = list(dict.fromkeys(row.metric for row in rows if row.metric))
-    tests = _test_metrics(rows, metrics)
+    tests = _test_metrics(rows, metrics) if layout.tests else []
+    num, seconds = (["n"], ["s"]) if layout.counts else ([], [])
     beside = ["to best"] if layout.beside and any(row.to_best for row in rows) else []
     table = Table("#", highlight=False)
     for title in ["setting"] if layout.folded else names.values():
-        table.add_column(Text(title), overflow="fold", no_wrap=not layout.folded, min_width=_SETTING_WIDTH)
-    for title in (metrics[0] if len(metrics) == 1 else "objective", "n", *beside, *tests, "s"):
+        table.add_column(Text(title), overflow="fold", no_wrap=not layout.folded, min_width=layout.setting_width)
+    for title in (metrics[0] if len(metrics) == 1 else "objective", *num, *beside, *tests, *seconds):
         table.add_column(Text(title), justify="right", no_wrap=True)
     table.add_column("status", overflow="fold", min_width=_STATUS_WIDTH)
     for number, row in enumerate(rows, start=1):
@@ -66,18 +74,16 @@ def _table(rows: Sequence[Row], layout: _Layout) -> Table:
             str(number),
             *setting,
             name + _spread(row),
-            str(row.num_finished),
+            *(str(row.num_finished) for _ in num),
             *(_beside(row) for _ in beside),
             *(rounded(row.metrics.get(test)) for test in tests),
-            "-" if row.seconds is None else f"{row.seconds:.1f}",
+            *("-" if row.seconds is None else f"{row.seconds:.1f}" for _ in seconds),
         ]
         table.add_row(*(Text(cell) for cell in [*cells, row.status]))
     for column in table.columns:
         widest = max(cell_len(str(each)) for each in (column.header, *column.cells))
         # One that may wrap is content with less.
         column.min_width = widest if column.no_wrap else min(widest, column.min_width or widest)
-        if layout.narrow:
-            column.min_width = None
     return table
 
 

@@ -284,3 +284,16 @@ def test_the_difference_makes_room_for_whole_settings_on_a_narrow_terminal(tmp_p
     assert any("to best" in line for line in lines) is shown
     assert sum("│ [64]   │ 0.003 │" in line for line in lines) == 1
     assert max(map(len, lines[:4])) <= width
+
+
+@pytest.mark.parametrize("width", [40, 48, 60])
+def test_a_very_narrow_terminal_still_shows_setting_objective_and_status(tmp_path, capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for rate, value in (("0.001", 0.9), ("0.003", 0.8)):
+        job(tmp_path, [f"optimizer.lr={rate}"], value, metrics={"val/acc": value, "test/acc": 0.7})
+    print_leaderboard(tmp_path)
+    lines = [re.split(r" *│ *", line)[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [line[0] for line in lines] == ["1", "2"]
+    assert [line[1].removeprefix("lr=") for line in lines] == ["0.001", "0.003"]
+    assert [line[2] for line in lines] == ["0.9000", "0.8000"]
+    assert [line[-1] for line in lines] == ["finished", "finished"]
