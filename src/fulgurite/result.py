@@ -22,7 +22,8 @@ FILE_NAME = "result.json"
 # Top-level keys of the config that decide no number in a record.
 INDIFFERENT = ("output_root", "logger", "launcher", "sweep")
 Status = Literal["running", "finished", "failed", "interrupted", "pruned", "diverged"]
-_PACKAGES = ("fulgurite", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
+_LONGEST_LINE = 500
+_PACKAGES = ("fulgurite", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "optuna", "numpy")
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,13 @@ def read_result(folder: Path) -> Result:
         ) from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RunFolderError(f"{path} cannot be read ({error}); the run must be repeated") from error
+
+
+def last_line(text: str) -> str:
+    """The last line of a message, as a terminal can show it: short, no control characters, no halves of characters."""
+    line = next(reversed(text.strip().splitlines()), "")
+    shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
+    return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
 
 
 def write_atomically(path: Path, text: str) -> None:

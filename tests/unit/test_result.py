@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from fulgurite.errors import RunFolderError
-from fulgurite.result import Failure, Objective, Result, git_state, read_result, versions, write_atomically
+from fulgurite.result import (
+    Failure,
+    Objective,
+    Result,
+    git_state,
+    last_line,
+    read_result,
+    versions,
+    write_atomically,
+)
 
 FINISHED = Result(
     status="finished",
@@ -71,3 +80,16 @@ def test_git_state_is_empty_outside_a_repository(tmp_path: Path):
 
 def test_versions_name_python_and_torch():
     assert {"python", "torch", "fulgurite"} <= versions().keys()
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("first\nlast\n", "last"),
+        ("", ""),
+        ("a \udcff \x1b[31m name\u00e9", "a \\udcff \\x1b[31m name\u00e9"),
+        ("y" * 1000, "y" * 500 + "..."),
+    ],
+)
+def test_the_last_line_of_a_message_is_fit_for_a_terminal(message, line):
+    assert last_line(message) == line

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fulgurite.errors import RunFolderError
 from fulgurite.report.paired import Paired, paired
-from fulgurite.result import FILE_NAME, INDIFFERENT, Result, read_result
+from fulgurite.result import FILE_NAME, INDIFFERENT, Result, last_line, read_result
 
 # In the name of a repetition's folder: a check of a job, not another seed of it.
 RERUN_MARK = "_rerun"
@@ -114,8 +114,8 @@ def _read_job(folder: Path) -> Job:
         return Job(folder, None, "damaged" if (folder / FILE_NAME).exists() else "missing", str(error))
     if result.error is None:
         return Job(folder, result, result.status)
-    lines = result.error.message.strip().splitlines()
-    error_line = f"{result.error.type}: {lines[-1]}" if lines else result.error.type
+    line = last_line(result.error.message)
+    error_line = f"{result.error.type}: {line}" if line else result.error.type
     log = folder / result.error.log
     return Job(folder, result, result.status, error_line, log if log.is_file() else None)
 

@@ -13,7 +13,7 @@ from fulgurite.devices import refuse_many_devices
 from fulgurite.errors import is_interrupt
 from fulgurite.explain import explain
 from fulgurite.log import LOG_NAME
-from fulgurite.result import Failure, Objective, Result
+from fulgurite.result import Failure, Objective, Result, last_line
 from fulgurite.sweep.limits import limits_of, time_limit
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ class Sweep:
 def _say(error: BaseException, folder: Path, overrides: Sequence[str]) -> str:
     if message := explain(error, overrides):
         return message
-    lines = str(error).strip().splitlines()
-    return f"{': '.join([type(error).__name__, *lines[-1:]])} (traceback in {os.path.relpath(folder / LOG_NAME)})"
+    words = filter(None, (type(error).__name__, last_line(str(error))))
+    return f"{': '.join(words)} (traceback in {os.path.relpath(folder / LOG_NAME)})"
 
 
 def _record(error: BaseException, folder: Path, overrides: Sequence[str]) -> None:

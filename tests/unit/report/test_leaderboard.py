@@ -297,3 +297,11 @@ def test_a_very_narrow_terminal_still_shows_setting_objective_and_status(tmp_pat
     assert [line[1].removeprefix("lr=") for line in lines] == ["0.001", "0.003"]
     assert [line[2] for line in lines] == ["0.9000", "0.8000"]
     assert [line[-1] for line in lines] == ["finished", "finished"]
+
+
+def test_an_error_in_no_encoding_does_not_hide_the_leaderboard(tmp_path, capsys):
+    job(tmp_path, ["optimizer.lr=1"], status="failed", error=Failure("OSError", "no file \udcff.csv", "train.log"))
+    print_leaderboard(tmp_path)
+    out = capsys.readouterr().out
+    assert "OSError: no file \\udcff.csv" in out
+    assert out.encode()
