@@ -211,7 +211,8 @@ def _syntax(override: str) -> str:
 def _interpolation(error: InterpolationResolutionError, overrides: Sequence[str]) -> str:
     match = re.search(r"Interpolation key '(.+?)' not found", str(error))
     if match is None:
-        return _one_line(error)
+        # What a resolver of our own refuses.
+        return _one_line(error).removeprefix("ConfigError raised while resolving interpolation: ")
     # OmegaConf names the key that it was asked for, which may lie far from the one that holds the reference.
     typed = [override for override in overrides if f"${{{match[1]}}}" in override]
     return f"{typed[0] if typed else _key(error)} refers to {match[1]}, which the config lacks; {_HELP}"

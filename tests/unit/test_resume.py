@@ -140,9 +140,8 @@ def test_one_run_takes_no_notice_of_what_is_in_its_folder(training):
 @pytest.mark.parametrize("name", ["a/b", "..", "a,b", "-x"])
 def test_a_name_that_no_folder_can_have_is_refused(training, capsys, name):
     assert cli.train(["-m", f"sweep.name='{name}'", "seed=1,2"]) == 2
-    assert f"sweep.name must be the name of a folder in outputs/sweeps: letters, digits and . _ + -; got '{name}'" in (
-        capsys.readouterr().err
-    )
+    words = f"sweep.name must be the name of a folder in outputs/sweeps: letters, digits and . _ + -; got '{name}'"
+    assert capsys.readouterr().err == f"error: {words}\n"
 
 
 def test_the_record_of_a_sweep_says_what_it_varies(training):
