@@ -217,6 +217,10 @@ def test_the_record_of_a_search_says_what_it_is(tmp_path, monkeypatch):
     assert (record["sampler"], record["seed"], list(record["space"])) == ("random", 0, ["optimizer.lr"])
     # No history where none is needed.
     assert not Path("outputs/sweeps/a/study.journal").exists()
+    for damaged in ('{"sampl', "[1]"):
+        Path("outputs/sweeps/a/search.json").write_text(damaged)
+        assert cli.train(words("a", "sweep=random", "sweep.num_trials=1", RATE)) == 0
+        assert json.loads(Path("outputs/sweeps/a/search.json").read_text()) == record
 
 
 def test_the_dashboard_of_optuna_opens_the_study(tmp_path, monkeypatch):

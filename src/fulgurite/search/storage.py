@@ -1,5 +1,6 @@
 """Where Optuna keeps the trials of a search: a journal in the sweep folder, a file of SQLite there, or a database."""
 
+import json
 import os
 from pathlib import Path
 
@@ -71,7 +72,11 @@ def open_storage(folder: Path, storage: str) -> BaseStorage:
 
 
 def mend_journal(folder: Path) -> None:
-    """Cut off the half line that a kill, or a full disk, may have left at the end of the journal."""
+    """Cut off the half line that a kill, or a full disk, may have left at the end of the journal.
+
+    Raises:
+        ConfigError: for a journal that is damaged otherwise.
+    """
     path = folder / JOURNAL
     if not path.is_file():
         return
@@ -84,6 +89,14 @@ def mend_journal(folder: Path) -> None:
                 file.truncate(content.rfind(b"\n") + 1)
     finally:
         lock.release()
+    try:
+        for line in content.splitlines(keepends=True):
+            if line.endswith(b"\n"):
+                json.loads(line)
+    except ValueError as error:
+        raise ConfigError(
+            f"{path} is damaged ({error}); remove it: the search begins anew, and what has ended is not run again"
+        ) from error
 
 
 def _lock(path: Path) -> JournalFileOpenLock:

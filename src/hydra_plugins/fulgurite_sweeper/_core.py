@@ -119,7 +119,7 @@ def _take_up(folder: Path, search: Search) -> None:
     space = {each.name: each.described for each in search.space.parameters}
     now = json.loads(json.dumps({**search.settings.identity(), "space": space}))
     path = folder / RECORD
-    then: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else now
+    then = _recorded(path) or now
     # Another value of a grid is one more job, and moves no other.
     free = ("space",) if search.settings.sampler == "grid" and not search.settings.needs_history else ()
     changed = [key for key in now if key not in free and now[key] != then.get(key)]
@@ -129,6 +129,15 @@ def _take_up(folder: Path, search: Search) -> None:
             f"the sweep {folder.name} is another search: {shown}; take the change back, or choose another sweep.name"
         )
     write_atomically(path, json.dumps(now, indent=2) + "\n")
+
+
+def _recorded(path: Path) -> Mapping[str, Any]:
+    """What is on record; empty where nothing can be read."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, Mapping) else {}
 
 
 def _say(search: Search, history: Any) -> None:
