@@ -160,7 +160,9 @@ class StudyHistory:
 def _suggested(trial: optuna.Trial, parameter: Parameter) -> float | int | str:
     domain = parameter.domain
     if isinstance(domain, Float):
-        return trial.suggest_float(parameter.name, domain.low, domain.high, step=domain.step, log=domain.log)
+        drawn = trial.suggest_float(parameter.name, domain.low, domain.high, step=domain.step, log=domain.log)
+        # Three steps of 0.1 are 0.30000000000000004 to Optuna.
+        return drawn if domain.step is None else round(drawn, 10)
     if isinstance(domain, Int):
         return trial.suggest_int(parameter.name, domain.low, domain.high, step=domain.step, log=domain.log)
     return trial.suggest_categorical(parameter.name, list(domain.options))

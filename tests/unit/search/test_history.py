@@ -199,3 +199,22 @@ def test_sqlite_keeps_the_trials_in_the_sweep_folder(tmp_path):
 def test_the_journal_holds_whole_lines(tmp_path: Path):
     go(StudyHistory(tmp_path, replace(SETTINGS, num_trials=3), space_of(), ()))
     assert all(json.loads(line) for line in (tmp_path / JOURNAL).read_text().splitlines())
+
+
+@pytest.mark.parametrize("at", [0, 5])
+def test_a_damaged_journal_is_named_with_the_remedy(tmp_path: Path, at):
+    history = StudyHistory(tmp_path, SETTINGS, space_of(), ())
+    history.ask()
+    journal = tmp_path / "study.journal"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join([*lines[:at], "no record\n", *lines[at:]]))
+    with pytest.raises(ConfigError, match="study.journal is damaged .*; remove it: the search begins anew"):
+        StudyHistory(tmp_path, SETTINGS, space_of(), ())
+
+
+def test_numbers_in_steps_are_those_that_were_listed(tmp_path: Path):
+    space = space_of("model.dropout=range(0,0.5,step=0.1)")
+    history = StudyHistory(tmp_path, replace(SETTINGS, num_trials=20), space, ())
+    drawn = {trial.overrides for trial in iter(history.ask, None) if history.tell(trial, Outcome("failed")) is None}
+    assert drawn <= {(f"model.dropout={value}",) for value in ("0.0", "0.1", "0.2", "0.3", "0.4")}
+    assert ("model.dropout=0.3",) in drawn
