@@ -27,11 +27,16 @@ def print_leaderboard(folder: Path) -> None:
         RunFolderError: when there is no such folder.
     """
     rows = collect(folder)
-    write_csv(folder, rows)
-    write_json(folder, rows)
+    problem = ""
+    try:
+        write_csv(folder, rows)
+        write_json(folder, rows)
+    except OSError as error:
+        # On a full disk the table is all that says which jobs have failed.
+        problem = f" could not be written: {error.strerror}"
     print_rows(folder, rows)
     if rows:
-        print(f"Wrote {nearest(folder / CSV_NAME)}")
+        print(f"{nearest(folder / CSV_NAME)}{problem}" if problem else f"Wrote {nearest(folder / CSV_NAME)}")
 
 
 def write_csv(folder: Path, rows: Sequence[Row]) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fulgurite.errors import RunFolderError
+from fulgurite.report import leaderboard
 from fulgurite.report.collect import collect, swept_keys
 from fulgurite.report.leaderboard import print_leaderboard
 from fulgurite.result import Failure, Objective, Result
@@ -305,3 +306,15 @@ def test_an_error_in_no_encoding_does_not_hide_the_leaderboard(tmp_path, capsys)
     out = capsys.readouterr().out
     assert "OSError: no file \\udcff.csv" in out
     assert out.encode()
+
+
+def test_a_full_disk_does_not_hide_the_leaderboard(tmp_path, capsys, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    job(tmp_path, ["optimizer.lr=1"], status="failed", error=BOOM)
+    monkeypatch.setattr(leaderboard, "write_atomically", full)
+    print_leaderboard(tmp_path)
+    out = capsys.readouterr().out
+    assert "RuntimeError: shapes do not fit" in out
+    assert "leaderboard.csv could not be written: No space left on device" in out
