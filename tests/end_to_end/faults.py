@@ -30,6 +30,9 @@ class Fault(Callback):
     def raises(self):
         raise RuntimeError("first line\nraised on purpose")
 
+    def raises_no_exception(self):
+        raise GeneratorExit("raised on purpose")
+
     def has_no_memory(self):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 

@@ -174,6 +174,13 @@ def once_all_have_checkpoints(number: int, act: Callable[[], None]) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def test_what_is_no_exception_is_told_in_one_line_and_its_traceback_is_in_the_log(faults, capfd):
+    assert cli.train(words("processes", "seed=0,1", *faults(s1="raises_no_exception"))) == 1
+    assert statuses() == {"finished": 1, "failed": 1}
+    assert capfd.readouterr().err == "[2] failed: GeneratorExit: raised on purpose\n"
+    assert "in raises_no_exception" in log_of(1)
+
+
 @linux
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_sweep_that_nobody_reads_any_more_is_interrupted_and_no_job_has_failed(launcher, capfd):

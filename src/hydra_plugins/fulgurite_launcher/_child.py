@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from omegaconf import DictConfig
 
 from fulgurite import config, hydra_job
 from fulgurite.log import LOG_NAME
+from fulgurite.result import last_line
 from fulgurite.sweep.task import Sweep
 
 INTERRUPTED = 130
@@ -117,14 +119,21 @@ def run(order: Order) -> int:
 
         # In a fork of a process that has imported torch, the environment comes too late.
         torch.set_num_threads(order.threads)
-    _write_down_faults(order.job_folder)
     sys.stdout = _Unheard(sys.stdout)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        _write_down_faults(order.job_folder)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         hydra_job.run(order.config, order.job_folder, order.of_config, order.callbacks)
     except KeyboardInterrupt:
         # The first process says so.
         return INTERRUPTED
+    except BaseException as error:
+        # Beside what a job records: its folder cannot be written, or what was raised is no Exception.
+        with suppress(OSError), (order.job_folder / LOG_NAME).open("a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+        said = f"[{hydra.job.num + 1}] failed: {type(error).__name__}: {last_line(str(error))}"
+        print(said, file=sys.stderr, flush=True)
+        return 1
     return 0
 
 
