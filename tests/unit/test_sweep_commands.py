@@ -11,7 +11,7 @@ import pytest
 
 from fulgurite import cli
 from fulgurite.result import read_result
-from fulgurite.sweep_record import recorded_jobs
+from fulgurite.sweep.record import recorded_jobs
 
 NIGHT = Path("outputs/sweeps/night")
 
@@ -140,7 +140,7 @@ def test_a_sweep_with_a_config_folder_of_the_users_own_is_on_record_and_resumed(
 def test_a_sweep_with_a_config_folder_of_the_users_own_has_one_driver(fulgurite):
     Path("mine").mkdir()
     words = ("train", "-m", "--config-dir", "mine", "sweep.name=night", "seed=1,2")
-    held = "from pathlib import Path; from fulgurite.sweep_folder import only_driver\n"
+    held = "from pathlib import Path; from fulgurite.sweep.folder import only_driver\n"
     held += f"with only_driver(Path({str(NIGHT)!r})): print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
