@@ -129,8 +129,8 @@ def _sweep(args: Namespace) -> int:
         if plan.jobs:
             stack.enter_context(prepare.checked_once())
         if plan.folder is not None and not args.cfg and not args.info:
-            domains = search.search.domains if search else None
-            stack.enter_context(prepare.opened(plan.folder, args.overrides, swept, plan.jobs, domains))
+            sought = record.Sought(search.search.domains, search.num_jobs) if search else None
+            stack.enter_context(prepare.opened(plan.folder, args.overrides, swept, plan.jobs, sought))
         try:
             _hand_to_hydra(args, jobs)
         except (KeyboardInterrupt, SystemExit) as error:

@@ -1,6 +1,8 @@
 """``fulgurite sweep show`` and ``resume``. Training is a stand-in here."""
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +13,6 @@ import pytest
 
 from fulgurite import cli
 from fulgurite.result import read_result
-from fulgurite.sweep.record import recorded_jobs
 
 NIGHT = Path("outputs/sweeps/night")
 
@@ -127,7 +128,8 @@ def test_a_sweep_with_a_config_folder_of_the_users_own_is_on_record_and_resumed(
     own.parent.mkdir(parents=True)
     own.write_text("# @package _global_\n# Mine.\noptimizer:\n  lr: 0.02\n", encoding="utf-8")
     assert fulgurite("train", "-m", "--config-dir", name, "experiment=mine", "sweep.name=night", "seed=1,2")[0] == 0
-    assert [job["changed"].get("seed") for job in recorded_jobs(NIGHT)] == [None, 2]
+    jobs = json.loads((NIGHT / "sweep.json").read_text())["jobs"]
+    assert [job["changed"].get("seed") for job in jobs] == [None, 2]
     record("interrupted", training.folders[1])
     num_trained = len(training.folders)
     folder = NIGHT.absolute()
@@ -157,3 +159,26 @@ def test_a_config_folder_that_is_not_there_is_named(fulgurite):
     code, _, err = fulgurite("train", "-m", "--config-dir", "nowhere", "seed=1,2")
     assert code == 2
     assert "nowhere' not found" in err
+
+
+def test_show_counts_the_trials_of_a_search_that_are_to_come(fulgurite, training):
+    words = ("train", "-m", "sweep=random", "sweep.num_trials=3", "sweep.name=night", "model.dropout=interval(0,0.5)")
+    assert fulgurite(*words)[0] == 0
+    assert "of 3 jobs 3 finished\n" in fulgurite("sweep", "show", "night")[1]
+    shutil.rmtree(training.folders[2])
+    assert "of 3 jobs 2 finished, 1 to come\n" in fulgurite("sweep", "show", "night")[1]
+
+
+def test_a_search_and_a_grid_do_not_share_a_folder(fulgurite, training):
+    search = ("train", "-m", "sweep=random", "sweep.num_trials=2", "model.dropout=interval(0,0.5)")
+    grid = ("train", "-m", "model.dropout=0.1,0.2")
+    for first, second, said in (
+        (search, grid, "is a search, this command all combinations of values"),
+        (grid, search, "is all combinations of values, this command a search"),
+    ):
+        name = f"sweep.name={first[2].partition('=')[0]}"
+        assert fulgurite(*first, name)[0] == 0
+        code, _, err = fulgurite(*second, name)
+        assert code == 2
+        assert f"{said}; choose another sweep.name" in err
+    assert len(training.folders) == 4

@@ -69,7 +69,7 @@ def prepare(overrides: Sequence[str]) -> Planned | None:
         sample = _refuse_mistakes(search)
         folder = folder_of_sweep(cfg)
         if folder.is_dir():
-            refuse_another(folder, search.swept, [sample])
+            refuse_another(folder, search.swept, [sample], is_search=True)
     number = num_settings(search.settings, search.space, search.constraints)
     if search.settings.needs_history:
         _refuse_options(search.settings)

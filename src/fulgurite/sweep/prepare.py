@@ -1,6 +1,6 @@
 """What a sweep is going to do: its jobs and its folder, all mistakes told before anything is trained."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from fulgurite.errors import ConfigError
 from fulgurite.explain import explain
 from fulgurite.sweep.folder import folder_of_sweep, only_driver
 from fulgurite.sweep.limits import limits_of
-from fulgurite.sweep.record import Planned, planned, refuse_another, write_record
+from fulgurite.sweep.record import Planned, Sought, planned, refuse_another, write_record
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -138,7 +138,7 @@ def opened(
     overrides: Sequence[str],
     swept: Sequence[str],
     jobs: Sequence[Planned],
-    domains: Mapping[str, str] | None = None,
+    sought: Sought | None = None,
 ) -> Iterator[None]:
     """Work on the sweep in ``folder`` alone, its record written, while the context lasts.
 
@@ -147,13 +147,13 @@ def opened(
         overrides: as typed.
         swept: keys that are varied.
         jobs: that are planned.
-        domains: what keys may be that are varied by no override.
+        sought: by a search; ``None`` for an ordinary sweep.
 
     Raises:
         ConfigError: while another process works on it.
     """
     with only_driver(folder):
-        write_record(folder, overrides, swept, jobs, domains)
+        write_record(folder, overrides, swept, jobs, sought)
         yield
 
 

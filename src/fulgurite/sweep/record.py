@@ -39,6 +39,19 @@ class Planned:
     config: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Sought:
+    """What a search is to find out, whose jobs are not known beforehand.
+
+    Attributes:
+        domains: what each varied key may be.
+        num_jobs: how many there will be at most.
+    """
+
+    domains: Mapping[str, str]
+    num_jobs: int
+
+
 def planned(overrides: Sequence[str], cfg: "DictConfig") -> Planned:
     """A job from its composed config, whose folder is forgotten."""
     from omegaconf.errors import OmegaConfBaseException
@@ -55,10 +68,10 @@ def write_record(
     overrides: Sequence[str],
     swept: Sequence[str],
     jobs: Sequence[Planned],
-    domains: Mapping[str, str] | None = None,
+    sought: Sought | None = None,
 ) -> None:
-    """Write ``sweep.json``: what is swept, as it was typed last or as ``domains`` says, and the config of each job."""
-    typed = {**(domains or {}), **_values(overrides)}
+    """Write ``sweep.json``: what is swept, as it was typed last, and the config of each job that is known by now."""
+    typed = {**(sought.domains if sought else {}), **_values(overrides)}
     base = jobs[0].config if jobs else {}
     plain = {
         "name": folder.name,
@@ -67,6 +80,8 @@ def write_record(
         "command": shlex.join(sys.argv),
         "git": git_state(Path.cwd()),
         "versions": versions(),
+        "is_search": sought is not None,
+        "num_jobs": sought.num_jobs if sought else len(jobs),
         "config": base,
         "jobs": [_plain(job, base) for job in jobs],
     }
@@ -95,9 +110,9 @@ def recorded_keys(folder: Path) -> list[str]:
     return list(_record(folder).get("swept", {}))
 
 
-def recorded_jobs(folder: Path) -> list[dict[str, Any]]:
-    """Overrides and config of the jobs that the sweep was to have when it was typed last; empty without a record."""
-    return list(_record(folder).get("jobs", []))
+def recorded_number(folder: Path) -> int:
+    """How many jobs the sweep was to have when it was typed last; 0 without a record."""
+    return int(_record(folder).get("num_jobs", 0))
 
 
 def recorded_overrides(folder: Path) -> list[str]:
@@ -123,12 +138,17 @@ def _record(folder: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def refuse_another(folder: Path, swept: Sequence[str], jobs: Sequence[Planned]) -> None:
+def refuse_another(folder: Path, swept: Sequence[str], jobs: Sequence[Planned], is_search: bool = False) -> None:
     """Refuse jobs that do not belong to the sweep in ``folder``.
 
     Raises:
-        ConfigError: when that sweep varies other keys, or its jobs have another config, with the difference.
+        ConfigError: when that sweep varies other keys, is a search and this one is not, or its jobs have another
+            config, with the difference.
     """
+    was_search = _record(folder).get("is_search", is_search)
+    if was_search != is_search:
+        kinds = ("all combinations of values", "a search")
+        raise ConfigError(f"the sweep {folder.name} is {kinds[was_search]}, this command {kinds[is_search]}; {_REMEDY}")
     recorded = recorded_keys(folder)
     if recorded and set(recorded) != set(swept):
         raise ConfigError(

@@ -8,7 +8,7 @@ from fulgurite.errors import ConfigError
 from fulgurite.report.collect import Row, collect
 from fulgurite.report.leaderboard import nearest, print_rows
 from fulgurite.sweep.folder import driver_of, named_folder
-from fulgurite.sweep.record import recorded_jobs
+from fulgurite.sweep.record import recorded_number
 
 
 def main(words: Sequence[str]) -> int:
@@ -33,7 +33,7 @@ def standing(folder: Path, rows: Sequence[Row]) -> str:
     if not driver and statuses["running"]:
         # The process that would have said how they ended is gone.
         statuses["killed"] = statuses.pop("running")
-    total = max(len(recorded_jobs(folder)), statuses.total())
+    total = max(recorded_number(folder), statuses.total())
     counts = [f"{number} {status}" for status, number in sorted(statuses.items(), key=lambda pair: _order(pair[0]))]
     if total > statuses.total():
         counts.append(f"{total - statuses.total()} to come")
