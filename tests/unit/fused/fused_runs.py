@@ -1,12 +1,13 @@
 """Training the same jobs together and one by one."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -92,3 +93,8 @@ def difference(one: Run, other: Run) -> float:
         assert state.keys() == states[1][key].keys()
         pairs += [(value, states[1][key][name]) for name, value in state.items() if torch.is_tensor(value)]
     return max(float((a.double() - b.double()).abs().max()) for a, b in pairs if a.numel())
+
+
+def some_slow(cases: Iterable[Any], *quick: Any) -> list[Any]:
+    """Cases to parametrize with: all but ``quick`` are marked slow."""
+    return [case if case in quick else pytest.param(case, marks=pytest.mark.slow) for case in cases]

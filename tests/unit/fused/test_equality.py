@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from fused_runs import SMALL, difference, train_alone, train_together, vary
+from fused_runs import SMALL, difference, some_slow, train_alone, train_together, vary
 
 # Seed, learning rate and whatever else a case varies differ from member to member.
 MEMBERS = (("seed=1", "optimizer.lr=0.003"), ("seed=2", "optimizer.lr=0.01"), ("seed=2", "optimizer.lr=0.001"))
@@ -60,12 +60,12 @@ def assert_equal_to_solo(compose_config, tmp_path: Path, case, members=MEMBERS, 
     return together
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", some_slow(MODELS, "mlp", "mlp, dropout", "cnn", "gru"))
 def test_each_model_trains_as_it_does_alone(compose_config, tmp_path, model):
     assert_equal_to_solo(compose_config, tmp_path, MODELS[model])
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", some_slow(OPTIMIZERS, "momentum", "adam", "rmsprop", "clipped"))
 def test_each_optimizer_steps_as_it_does_alone(compose_config, tmp_path, optimizer):
     assert_equal_to_solo(compose_config, tmp_path, (*MLP, *OPTIMIZERS[optimizer]))
 
@@ -77,12 +77,12 @@ def test_accumulated_gradients_make_the_updates_that_they_make_alone(compose_con
     assert_equal_to_solo(compose_config, tmp_path, (*MLP, *accumulation))
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", some_slow(SCHEDULERS, "one_cycle", "plateau"))
 def test_each_schedule_sets_the_rates_that_it_sets_alone(compose_config, tmp_path, scheduler):
     assert_equal_to_solo(compose_config, tmp_path, (*MLP, f"scheduler={scheduler}", "trainer.max_epochs=2"))
 
 
-@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+@pytest.mark.parametrize("augmentation", some_slow(AUGMENTATIONS, "affine"))
 def test_each_augmentation_draws_what_it_draws_alone(compose_config, tmp_path, augmentation):
     assert_equal_to_solo(compose_config, tmp_path, (*MLP, f"augmentation={augmentation}"))
 
