@@ -61,6 +61,7 @@ def record_of(folder: Path) -> list[object]:
     ]
 
 
+@pytest.mark.slow
 def test_two_drivers_leave_and_say_what_one_does(tmp_path, monkeypatch, capfd):
     said, errors, folders = [], [], []
     for drivers in (1, 2):

@@ -88,6 +88,7 @@ def test_a_line_by_itself_has_no_empty_columns():
     assert line(Item("b", (2.0, 4.0), ">= 3.5")) == "b  2  3  4  >= 3.5 NO"
 
 
+@pytest.mark.slow
 def test_a_sweep_in_a_process_of_its_own_is_accounted_for():
     from sweeps import costs_apart
 

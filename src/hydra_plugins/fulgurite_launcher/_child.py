@@ -90,6 +90,8 @@ def main(order: Order) -> None:
         _start_anew(order, parent.sentinel)
     end_with(parent.sentinel)
     code = run(order)
+    # It has ended; what comes now has nothing to interrupt.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Loggers of others end there what they have begun; the end of such a process would leave them out.
     atexit._run_exitfuncs()
     sys.exit(code)

@@ -136,7 +136,7 @@ def test_a_run_ends_where_it_would_without_a_program(both, options, num_epochs, 
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("checkpoint", ["best", "last"])
+@pytest.mark.parametrize("checkpoint", [pytest.param("best", marks=pytest.mark.slow), "last"])
 def test_a_run_goes_on_from_a_checkpoint_of_a_plain_run_and_a_plain_run_from_its(compose_config, tmp_path, checkpoint):
     cfg = compose_config(*CASE, *MLP, "scheduler=constant", *BEST_IN_MID_EPOCH)
     ends = []
