@@ -57,7 +57,7 @@ def on(accelerator: str, devices: object = 1) -> list:
 
 @pytest.fixture
 def cores(monkeypatch):
-    monkeypatch.setattr(_devices, "_num_cores", lambda: 8)
+    monkeypatch.setattr(_devices, "num_cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 

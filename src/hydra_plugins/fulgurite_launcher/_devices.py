@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from fulgurite.devices import count
 from fulgurite.errors import ConfigError
 
-_VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Where Linux shows a GPU that torch can use: NVIDIA's, one under Windows' Linux, AMD's.
 _NODES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 # What Lightning makes its ordinary DDP of.
@@ -37,9 +37,9 @@ class Devices:
 
     def environment(self, driver: int, num_busy: int) -> dict[str, str]:
         """Environment variables of a driver, counted from 0, of ``num_busy`` that have work."""
-        own = {} if not self.gpus else {_VISIBLE: self.gpus[driver % len(self.gpus)]}
+        own = {} if not self.gpus else {VISIBLE: self.gpus[driver % len(self.gpus)]}
         # A number of threads that the user has set is meant.
-        return {"OMP_NUM_THREADS": str(max(1, _num_cores() // num_busy)), **os.environ, **own}
+        return {"OMP_NUM_THREADS": str(max(1, num_cores() // num_busy)), **os.environ, **own}
 
     def rank_environments(self) -> list[dict[str, str]]:
         """Environment variables of all drivers, for which they are the processes of one DDP run.
@@ -48,7 +48,7 @@ class Devices:
         """
         kept = {key: value for key, value in os.environ.items() if key not in _OTHERS}
         common = {
-            "OMP_NUM_THREADS": str(max(1, _num_cores() // self.num_drivers)),
+            "OMP_NUM_THREADS": str(max(1, num_cores() // self.num_drivers)),
             **kept,
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(_free_port()),
@@ -73,13 +73,13 @@ def of(configs: Sequence[DictConfig], drivers: int | None) -> Devices:
     """
     if drivers == 1:
         return Devices(1, [])
-    gpus = _gpus(configs)
+    gpus = usable_gpus(configs)
     number = max(1, len(gpus)) if drivers is None else drivers
     named = next((each for each in (cfg.trainer.get("devices", 1) for cfg in configs) if _names_one(each)), None)
     if gpus and number > 1 and named is not None:
         raise ConfigError(
             f"trainer.devices must be 1 where launcher.drivers gives each driver a GPU, got {named}; "
-            f"{_VISIBLE}=0,2 chooses GPUs"
+            f"{VISIBLE}=0,2 chooses GPUs"
         )
     return Devices(number, gpus)
 
@@ -103,7 +103,7 @@ def of_ranks(configs: Sequence[DictConfig], drivers: int | None) -> Devices:
             + " and ".join(f"{devices} {accelerator}" for devices, accelerator in sorted(places, key=str))
         )
     asked, accelerator = places.pop()
-    number, gpus = count(asked, str(accelerator)), _gpus(configs)
+    number, gpus = count(asked, str(accelerator)), usable_gpus(configs)
     if number < 2:
         raise ConfigError(
             f"trainer.devices must be 2 or more with launcher.spread=data, which shares out each batch, got {number}; "
@@ -133,7 +133,7 @@ def _check_ddp(cfg: DictConfig) -> None:
     if _names_one(cfg.trainer.devices) and cfg.trainer.devices != "auto":
         raise ConfigError(
             f"trainer.devices must be a number with launcher.spread=data, got {cfg.trainer.devices}; "
-            f"{_VISIBLE}=0,2 chooses GPUs"
+            f"{VISIBLE}=0,2 chooses GPUs"
         )
 
 
@@ -149,12 +149,12 @@ def _names_one(devices: object) -> bool:
     return "," in devices if isinstance(devices, str) else not isinstance(devices, int)
 
 
-def _gpus(configs: Sequence[DictConfig]) -> list[str]:
+def usable_gpus(configs: Sequence[DictConfig]) -> list[str]:
     """The GPUs that this process may use, where a job asks for one or takes what is there."""
     if all(cfg.trainer.get("accelerator", "auto") not in ("auto", "gpu", "cuda") for cfg in configs):
         return []
-    if _VISIBLE in os.environ:
-        names = [name.strip() for name in os.environ[_VISIBLE].split(",")]
+    if VISIBLE in os.environ:
+        names = [name.strip() for name in os.environ[VISIBLE].split(",")]
         # What follows one that is no device is not used.
         return names[: next((own for own, name in enumerate(names) if name in ("", "-1")), len(names))]
     if sys.platform == "linux" and not any(Path(node).exists() for node in _NODES):
@@ -165,6 +165,6 @@ def _gpus(configs: Sequence[DictConfig]) -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -93,7 +93,7 @@ def _started(
         num_interrupted: how many, from the first, are asked to end; the others are killed after them.
     """
     processes: list[Process] = []
-    with _terminated_like_interrupted():
+    with terminated_like_interrupted():
         try:
             sys.stdout.flush()
             for environment in environments:
@@ -168,7 +168,7 @@ def _end(processes: Sequence[Process], num_interrupted: int | None) -> None:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def terminated_like_interrupted() -> Iterator[None]:
     """Take a termination signal for Ctrl-C while the context lasts."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -27,7 +27,7 @@ from fulgurite.resume import abandon, follows_at_once, is_over, record_in
 from fulgurite.sweep.folder import job_folder
 from fulgurite.sweep.limits import Limits, limits_of
 from hydra_plugins.fulgurite_launcher import _child
-from hydra_plugins.fulgurite_launcher._drivers import _terminated_like_interrupted as terminated_like_interrupted
+from hydra_plugins.fulgurite_launcher._drivers import terminated_like_interrupted
 from hydra_plugins.fulgurite_launcher._jobs import Configs
 from hydra_plugins.fulgurite_launcher._slots import Slots, slots_of
 

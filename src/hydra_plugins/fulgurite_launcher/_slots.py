@@ -8,9 +8,7 @@ from omegaconf import DictConfig
 
 from fulgurite.devices import count
 from fulgurite.errors import ConfigError
-from hydra_plugins.fulgurite_launcher._devices import _VISIBLE as VISIBLE
-from hydra_plugins.fulgurite_launcher._devices import _gpus as usable_gpus
-from hydra_plugins.fulgurite_launcher._devices import _num_cores as num_cores
+from hydra_plugins.fulgurite_launcher._devices import VISIBLE, num_cores, usable_gpus
 
 _THREADS = "OMP_NUM_THREADS"
 

@@ -124,7 +124,7 @@ def on(accelerator: str, **trainer: object) -> list:
 
 
 def test_ranks_are_told_who_they_are_and_nothing_of_another_launcher(monkeypatch):
-    monkeypatch.setattr(_devices, "_num_cores", lambda: 8)
+    monkeypatch.setattr(_devices, "num_cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     for name in ("SLURM_NTASKS", "RANK", "WORLD_SIZE"):
         monkeypatch.setenv(name, "7")
