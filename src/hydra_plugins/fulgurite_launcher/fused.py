@@ -6,11 +6,9 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
 from fulgurite.errors import ConfigError, check_bool, check_choice, check_int
+from hydra_plugins.fulgurite_launcher._handed import HandedLauncher
 
 
 @dataclass
@@ -29,7 +27,7 @@ class FusedLauncherConfig:
 ConfigStore.instance().store(group="hydra/launcher", name="fused", node=FusedLauncherConfig)
 
 
-class FusedLauncher(Launcher):
+class FusedLauncher(HandedLauncher):
     """Trains the jobs of a sweep as one program, as far as they are alike.
 
     Args:
@@ -54,13 +52,6 @@ class FusedLauncher(Launcher):
         self.compile = None if compile == "auto" else check_bool("launcher.compile", compile)
         self.probe = check_bool("launcher.probe", probe)
         self.halving = None if halving is None else check_int("launcher.halving", halving, low=2)
-        self.config: Any = None
-        self.hydra_context: Any = None
-        self.task_function: Any = None
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra hands over."""
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; their results in the order of ``job_overrides``."""

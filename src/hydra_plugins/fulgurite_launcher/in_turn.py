@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+
+from hydra_plugins.fulgurite_launcher._handed import HandedLauncher
 
 if TYPE_CHECKING:
     from hydra_plugins.fulgurite_launcher._jobs import InTurnPool
@@ -25,17 +24,8 @@ class InTurnLauncherConfig:
 ConfigStore.instance().store(group="hydra/launcher", name="in_turn", node=InTurnLauncherConfig)
 
 
-class InTurnLauncher(Launcher):
+class InTurnLauncher(HandedLauncher):
     """Does what Hydra's basic launcher does, with an eighth of its time between two jobs."""
-
-    def __init__(self) -> None:
-        self.config: Any = None
-        self.hydra_context: Any = None
-        self.task_function: Any = None
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra hands over."""
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     @contextmanager
     def pool(self, known: Sequence[Sequence[str]] = ()) -> "Iterator[InTurnPool]":

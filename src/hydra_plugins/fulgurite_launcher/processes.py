@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
 from fulgurite.errors import check_int
+from hydra_plugins.fulgurite_launcher._handed import HandedLauncher
 
 if TYPE_CHECKING:
     from hydra_plugins.fulgurite_launcher._pool import ProcessPool
@@ -29,7 +27,7 @@ class ProcessesLauncherConfig:
 ConfigStore.instance().store(group="hydra/launcher", name="processes", node=ProcessesLauncherConfig)
 
 
-class ProcessesLauncher(Launcher):
+class ProcessesLauncher(HandedLauncher):
     """Runs each job of a sweep in a process of its own, several at a time.
 
     Args:
@@ -43,13 +41,6 @@ class ProcessesLauncher(Launcher):
     def __init__(self, num_workers: int | None, gpus_per_job: int | None) -> None:
         self.num_workers = None if num_workers is None else check_int("launcher.num_workers", num_workers)
         self.gpus_per_job = None if gpus_per_job is None else check_int("launcher.gpus_per_job", gpus_per_job)
-        self.config: Any = None
-        self.hydra_context: Any = None
-        self.task_function: Any = None
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra hands over."""
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def pool(self, known: Sequence[Sequence[str]] = ()) -> "AbstractContextManager[ProcessPool]":
         """Slots for jobs, as ``fulgurite.sweep.pool.Pool`` describes them.
