@@ -68,6 +68,9 @@ class Ranks:
     def leave(self) -> None:
         """Go on without the others, to the end of this process, which is near."""
 
+    def part(self) -> None:
+        """Close what connects the ranks, when all have come here; nothing is asked afterwards."""
+
 
 class JoinedRanks(Ranks):
     """One of several processes, which meet in its constructor.
@@ -165,6 +168,11 @@ class JoinedRanks(Ranks):
         watch = threading.Timer(_LEAVE_S, os._exit, (_INTERRUPTED,))
         watch.daemon = True
         watch.start()
+
+    def part(self) -> None:
+        """See the base class. Threads that still listen as Python goes down would abort the process."""
+        self.meet(Turn.ENDED, 0, 0)
+        distributed.destroy_process_group()
 
     def _asked(self, numbers: Sequence[float], op: distributed.ReduceOp.RedOpType) -> list[float]:
         if self._left:

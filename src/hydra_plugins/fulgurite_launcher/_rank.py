@@ -10,11 +10,10 @@ import torch
 from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict, read_write
-from torch import distributed
 
 from fulgurite import resume
 from fulgurite.errors import is_interrupt
-from fulgurite.fused.ranks import JoinedRanks, Turn
+from fulgurite.fused.ranks import JoinedRanks
 from fulgurite.job import run_job
 from hydra_plugins.fulgurite_launcher._driver import LOST
 from hydra_plugins.fulgurite_launcher._programs import run_share
@@ -37,9 +36,7 @@ def run_as_rank(share: Share) -> None:
 
     ranks = JoinedRanks(rank, share.num_ranks, device, end)
     run_share(share if rank == 0 else _followed(share), ranks)
-    # Before connections are closed.
-    ranks.meet(Turn.ENDED, 0, 0)
-    distributed.destroy_process_group()
+    ranks.part()
 
 
 def _followed(share: Share) -> Share:

@@ -67,6 +67,7 @@ def test_ranks_decide_together_and_average_gradients_in_place(two):
         asked = [ranks.first(rank + 1.5, float("inf")) == [1.5, float("inf")], ranks.least(4 - rank)]
         found = [asked, ranks.any(False, rank == 1, rank == 0)]
         print(json.dumps([found, gradient.tolist(), [each.item() for each in held]]))
+        ranks.part()
         """
     )
     assert asked == [(0, [[[True, 3.0], [False, True, True]], [[2.0, 6.0], [10.0, 14.0]], [2.0, 4, True]])] * 2
@@ -105,6 +106,7 @@ def test_one_process_has_nobody_to_ask():
     ranks.meet(Turn.WAITS, 0, 0)
     ranks.meet_failed("alone")
     ranks.average([gradient], [])
+    ranks.part()
     assert (ranks.first(1.0, 2.0), ranks.least(3.0), ranks.any(False, True)) == ([1.0, 2.0], 3.0, [False, True])
     assert gradient.tolist() == [1, 1]
 
