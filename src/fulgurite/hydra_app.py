@@ -123,7 +123,7 @@ def _sweep(args: Namespace) -> int:
         # Their order is that in the names of the jobs' folders, however they are typed this time.
         swept = recorded
         config.register(swept)
-    jobs = Sweep(swept, search.num_jobs if search else len(plan.jobs))
+    jobs = Sweep(swept, search.num_jobs if search else len(plan.jobs), plan.folder)
     with ExitStack() as stack:
         stack.callback(jobs.finish)
         if plan.jobs:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fulgurite import config, resume
 from fulgurite.devices import refuse_many_devices
 from fulgurite.errors import is_interrupt
 from fulgurite.explain import explain
 from fulgurite.log import LOG_NAME
-from fulgurite.result import Failure, Objective, Result, last_line
+from fulgurite.result import FILE_NAME, Failure, Objective, Result, last_line
 from fulgurite.sweep.limits import limits_of, time_limit
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ class Sweep:
         num_failed_before: jobs that failed or diverged before, and are not run again by a search that knows of it.
     """
 
-    def __init__(self, swept: Sequence[str], num_jobs: int) -> None:
-        """``num_jobs`` is 0 when nobody knows how many there will be."""
+    def __init__(self, swept: Sequence[str], num_jobs: int, planned: Path | None = None) -> None:
+        """``num_jobs`` is 0 when nobody knows how many there will be, ``planned`` the sweep folder if that is known."""
         self.folder: Path | None = None
+        self._planned = planned
         self.swept = swept
         self._failed: set[int] = set()
         self.num_failed_before = 0
@@ -141,12 +142,26 @@ class Sweep:
         print(f"{named} {result.status} before{reached}", flush=True)
         return value
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In a worker of a launcher that is not ours: register there what a job's config needs."""
+        vars(self).update(state)
+        config.register(self.swept, unnamed=self._planned.name if self._planned else "")
+
     def finish(self) -> None:
         """Print the leaderboard of all jobs that the sweep folder holds."""
+        if self.folder is None and self._planned is not None:
+            self._look_back(self._planned)
         if self.folder is not None:
             from fulgurite.report.leaderboard import print_leaderboard
 
             print_leaderboard(self.folder)
+
+    def _look_back(self, folder: Path) -> None:
+        """After a launcher that is not ours: jobs in other processes have counted for themselves."""
+        records = [resume.record_in(path.parent) for path in folder.glob(f"*/{FILE_NAME}")]
+        if records:
+            self.folder = folder
+            self.num_failed_before = sum(each is None or each.status in ("failed", "diverged") for each in records)
 
 
 def _say(error: BaseException, folder: Path, overrides: Sequence[str]) -> str:
