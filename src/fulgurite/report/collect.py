@@ -74,15 +74,19 @@ def collect(folder: Path) -> list[Row]:
     Raises:
         RunFolderError: when there is no such folder.
     """
-    jobs = read_jobs(folder)
-    swept = swept_keys([_values(job.result.overrides) for job in jobs if job.result])
+    return fold(read_jobs(folder))
+
+
+def fold(jobs: Sequence[Job]) -> list[Row]:
+    """The rows of any jobs: best objective first, settings without a finished job last."""
+    swept = swept_keys([values_of(job) for job in jobs if job.result])
     groups: dict[tuple[tuple[str, str], ...], list[Job]] = {}
     unreadable = []
     for job in jobs:
         if job.result is None:
             unreadable.append(_fold({}, [job]))
             continue
-        values = _values(job.result.overrides)
+        values = values_of(job)
         setting = tuple((key, values.get(key, "default")) for key in swept if key != _SEED)
         groups.setdefault(setting, []).append(job)
     rows = sorted([_fold(dict(setting), group) for setting, group in groups.items()], key=_rank)
@@ -98,7 +102,7 @@ def read_jobs(folder: Path) -> list[Job]:
     if not folder.is_dir():
         raise RunFolderError(f"there is no folder {folder}; give a sweep such as outputs/sweeps/<name>")
     runs = [path for path in sorted(folder.iterdir()) if (path / FILE_NAME).exists() or (path / ".hydra").is_dir()]
-    return [_read_job(path) for path in runs if RERUN_MARK not in path.name]
+    return [read_job(path) for path in runs if RERUN_MARK not in path.name]
 
 
 def swept_keys(jobs: Sequence[Mapping[str, str]]) -> list[str]:
@@ -107,7 +111,8 @@ def swept_keys(jobs: Sequence[Mapping[str, str]]) -> list[str]:
     return [key for key in keys if len({values.get(key) for values in jobs}) > 1]
 
 
-def _read_job(folder: Path) -> Job:
+def read_job(folder: Path) -> Job:
+    """The job in a run folder, whatever state its record is in."""
     try:
         result = read_result(folder)
     except RunFolderError as error:
@@ -126,9 +131,14 @@ def _values(overrides: Sequence[str]) -> dict[str, str]:
     return {key.lstrip("+~"): "removed" if key.startswith("~") else value for key, _, value in parts}
 
 
+def values_of(job: Job) -> dict[str, str]:
+    """What was typed for a job, by key; empty without a record."""
+    return _values(job.result.overrides) if job.result else {}
+
+
 def seed_of(job: Job) -> str:
     """The seed that was typed for a job; empty when none was."""
-    return _values(job.result.overrides).get(_SEED, "") if job.result else ""
+    return values_of(job).get(_SEED, "")
 
 
 def _beside(row: Row, best: Row) -> Paired | None:
