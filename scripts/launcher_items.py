@@ -15,6 +15,7 @@ from timing import Item, paired_ratios
 
 _COMMON = ("trainer=cpu", "trainer.max_epochs=1", "model=mlp")
 _APART = ("launcher=processes", "launcher.num_workers=2")
+_JOBLIB = ("launcher=joblib", "launcher.num_workers=2")
 _WORKERS = 2
 # Jobs that do next to nothing: what is left is what a sweep costs.
 _TRIVIAL = ("model.hidden=[4]", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "test=false")
@@ -48,12 +49,15 @@ def sweeps(repeats: int, quick: bool) -> Iterator[Item]:
         "seed=range(16)",
         *(("data.train_subset=6400",) if quick else ()),
     )
-    values, pairs = paired_ratios(
-        lambda: swept(("launcher=basic", *jobs)).wall_s, lambda: swept((*_APART, *jobs)).wall_s, repeats
-    )
-    basic, apart = (min(column) for column in zip(*pairs, strict=True))
-    note = f"{basic:.1f} s one after the other, {apart:.1f} s in two processes at a time"
-    yield Item("sweeps: 16 MLP jobs of one epoch, basic / processes", values, note=note)
+    for name, launcher in (("processes", _APART), ("joblib", _JOBLIB)):
+        values, pairs = paired_ratios(
+            lambda: swept(("launcher=basic", *jobs)).wall_s,
+            lambda given=launcher: swept((*given, *jobs)).wall_s,
+            repeats,
+        )
+        basic, apart = (min(column) for column in zip(*pairs, strict=True))
+        note = f"{basic:.1f} s one after the other, {apart:.1f} s on two workers"
+        yield Item(f"sweeps: 16 MLP jobs of one epoch, basic / {name}", values, note=note)
     for name, launcher, workers in (("basic", ("launcher=basic",), 1), ("processes", _APART, _WORKERS)):
         small, large = (swept((*launcher, *_TRIVIAL, f"seed=range({size})")) for size in _sizes(quick))
         few, many = _sizes(quick)

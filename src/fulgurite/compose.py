@@ -26,6 +26,7 @@ class Composer:
         self._loader = loader
         self._load = load
         self._parser = OverridesParser.create(config_loader=loader)
+        self._parsed: dict[str, Override] = {}
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
@@ -47,17 +48,22 @@ class Composer:
     def freeze(self, jobs: Sequence[Sequence[str]]) -> None:
         """Read all files that ``jobs`` need, so that a change of one of them later on does not concern them."""
         for overrides in jobs:
-            self.peek(overrides)
+            self._shared(overrides, [self._parse(each) for each in overrides])
 
-    def _compose(self, overrides: Sequence[str], own: Callable[[DictConfig], DictConfig]) -> DictConfig:
-        parsed = self._parser.parse_overrides(list(overrides))
+    def _shared(self, overrides: Sequence[str], parsed: Sequence[Override]) -> tuple[DictConfig, list[Override]]:
+        """The composition that a job shares with others, and which values are its own."""
         others = [each.key_or_group for each in parsed if not self._is_plain_value(each) and not self._is_group(each)]
         values = [each for each in parsed if self._is_plain_value(each) and not _overlaps(each.key_or_group, others)]
         shared = tuple(each.key_or_group if each in values else str(each.input_line) for each in parsed)
         if shared not in self._composed:
             self._composed[shared] = self._load(list(overrides))
+        return self._composed[shared], values
+
+    def _compose(self, overrides: Sequence[str], own: Callable[[DictConfig], DictConfig]) -> DictConfig:
+        parsed = [self._parse(each) for each in overrides]
         # Jobs that share a composition set the same keys, each of them all.
-        config = own(self._composed[shared])
+        shared, values = self._shared(overrides, parsed)
+        config = own(shared)
         try:
             for each in values:
                 OmegaConf.update(config, each.key_or_group, each.value())
@@ -67,6 +73,12 @@ class Composer:
         if "hydra" in config:
             _write_down(parsed, config)
         return config
+
+    def _parse(self, word: str) -> Override:
+        """One override; jobs of a sweep share most of theirs, and Hydra takes a millisecond for each."""
+        if word not in self._parsed:
+            self._parsed[word] = self._parser.parse_overrides([word])[0]
+        return self._parsed[word]
 
     def _is_plain_value(self, override: Override) -> bool:
         """True for ``key=number or word``, where the key is in the config and no group."""

@@ -181,6 +181,8 @@ def _missing_option(error: MissingConfigException) -> str:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     if not group:
         return f"there is no config {option}; {_HELP}"
+    if (group, option) == ("hydra/launcher", "joblib"):
+        return 'launcher=joblib needs an extra package: pip install "fulgurite[joblib]"'
     known = [str(name) for name in error.options or []]
     if not known:
         return f"{group}={option}: the group {group} has no such option; its files lie in {config.CONF_DIR / group}"

@@ -118,7 +118,7 @@ def _sweep(args: Namespace) -> int:
         plan = prepare.Plan([], search.folder)
     else:
         config.register(swept)
-        plan = prepare.Plan([], None) if own_conf else prepare.prepare(args.overrides)
+        plan = prepare.Plan([], None) if own_conf else prepare.prepare(args.overrides, _get_ready)
     if plan.folder is not None and (recorded := record.recorded_keys(plan.folder)):
         # Their order is that in the names of the jobs' folders, however they are typed this time.
         swept = recorded
@@ -138,6 +138,14 @@ def _sweep(args: Namespace) -> int:
                 raise KeyboardInterrupt(prepare.how_to_go_on(jobs.folder)) from error
             raise
     return 1 if jobs.num_failed else 0
+
+
+def _get_ready(cfg: "DictConfig") -> None:
+    """Let the processes of jobs import what they need while a thousand jobs are composed."""
+    if cfg.launcher.get("name") == "processes":
+        from hydra_plugins.fulgurite_launcher import _server
+
+        _server.context()
 
 
 def _take_config_dir(args: Namespace) -> None:

@@ -320,6 +320,24 @@ def test_the_launcher_decides_no_number():
 
 
 @pytest.mark.slow
+def test_a_launcher_that_is_not_ours_leaves_the_same_and_what_failed_runs_again(faults, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    of_sweep = ["-m", "sweep.name=night", "launcher=joblib", "launcher.num_workers=2", *TINY, "seed=range(3)"]
+    command = [sys.executable, TRAIN, *of_sweep, *faults(s1="raises")]
+    failed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert failed.returncode == 1, failed.stderr
+    assert "1 of 3 jobs did not finish:" in failed.stdout
+    assert statuses() == {"finished": 2, "failed": 1}
+    finished = {name: result for name, result in results().items() if result.status == "finished"}
+    monkeypatch.delenv("FAULTS")
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count(" finished before (val/acc 0.") == 2
+    assert {name: result for name, result in results().items() if name in finished} == finished
+    assert statuses() == {"finished": 3}
+
+
+@pytest.mark.slow
 def test_a_ddp_job_goes_on_where_it_was_interrupted(capfd):
     once_all_have_checkpoints(1, lambda: os.kill(os.getpid(), signal.SIGINT))
     each = ["trainer=ddp_cpu", "trainer.max_epochs=30", "seed=1", "launcher.num_workers=1"]

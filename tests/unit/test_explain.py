@@ -1,5 +1,6 @@
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
 from fulgurite import config
@@ -23,6 +24,11 @@ def test_an_unknown_option_is_told_the_nearest_and_all():
     text = message("model=cnnn")
     assert text.startswith("model must be one of cnn, ")
     assert text.endswith("got cnnn (did you mean cnn?)")
+
+
+def test_a_launcher_whose_package_is_missing_is_told_how_to_get_it():
+    missing = MissingConfigException("", "hydra/launcher/joblib", options=["fused", "in_turn"])
+    assert explain(missing) == 'launcher=joblib needs an extra package: pip install "fulgurite[joblib]"'
 
 
 @pytest.mark.parametrize(

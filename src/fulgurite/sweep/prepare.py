@@ -19,8 +19,8 @@ from fulgurite.sweep.record import Planned, Sought, planned, refuse_another, wri
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-# Who decides on the jobs or where they run; with one of these set, the plan is theirs.
-_PLANNED_ELSEWHERE = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper", "hydra.launcher")
+# Who decides on the jobs; with one of these set, the plan is theirs.
+_PLANNED_ELSEWHERE = ("hydra/sweeper", "hydra.sweeper")
 
 
 def swept_keys(overrides: Sequence[str]) -> list[str]:
@@ -40,7 +40,7 @@ class Plan:
     """What a sweep is going to do.
 
     Attributes:
-        jobs: what each job is; empty when another sweeper or launcher plans.
+        jobs: what each job is; empty when another sweeper plans.
         folder: the sweep folder; ``None`` when nobody knows it yet.
     """
 
@@ -48,10 +48,14 @@ class Plan:
     folder: Path | None
 
 
-def prepare(overrides: Sequence[str]) -> Plan:
+def prepare(overrides: Sequence[str], look: "Callable[[DictConfig], None]" = lambda cfg: None) -> Plan:
     """The jobs of a sweep and its folder.
 
     Composes all of them: a mistake in any is told before anything is trained, and their configs are put on record.
+
+    Args:
+        overrides: as typed.
+        look: is shown the first job's config before the others are composed.
 
     Raises:
         ConfigError: for a job on several devices, one that is there twice, or one that does not belong to the sweep of
@@ -75,6 +79,7 @@ def prepare(overrides: Sequence[str]) -> Plan:
         folders.append(folder_of_sweep(cfg))
         with open_dict(cfg):
             del cfg["hydra"]
+        look(cfg)
         return cfg
 
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):

@@ -5,7 +5,6 @@ milliseconds. What comes of a job is read from its folder. Imports no torch.
 """
 
 import gc
-import multiprocessing
 import os
 import signal
 import sys
@@ -29,6 +28,7 @@ from fulgurite.sweep.limits import Limits, limits_of
 from hydra_plugins.fulgurite_launcher import _child
 from hydra_plugins.fulgurite_launcher._drivers import terminated_like_interrupted
 from hydra_plugins.fulgurite_launcher._jobs import Configs
+from hydra_plugins.fulgurite_launcher._server import context
 from hydra_plugins.fulgurite_launcher._slots import Slots, slots_of
 
 # For jobs to record that they were interrupted.
@@ -93,7 +93,7 @@ class ProcessPool:
     def __init__(self, launcher: Any, slots: Slots, known: Sequence[Sequence[str]]) -> None:
         self.num_slots = slots.number
         self._slots = slots
-        self._context = _context()
+        self._context = context()
         self._compose = Configs(launcher, known)
         self._task, self._callbacks = launcher.task_function, launcher.hydra_context.callbacks
         # The name that a sweep without one has in this process.
@@ -204,19 +204,6 @@ def opened(launcher: Any, known: Sequence[Sequence[str]]) -> Iterator[ProcessPoo
             yield pool
         finally:
             pool.close()
-
-
-def _context() -> Any:
-    """Where processes come from; elsewhere than on Linux, a fork of a process that has used the system may hang."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver
-
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([f"{__package__}._preload"])
-    # It imports while jobs are composed.
-    forkserver.ensure_running()
-    return context
 
 
 def _end_overdue(job: _Running) -> None:
