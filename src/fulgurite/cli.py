@@ -15,6 +15,8 @@ _MODULES = {
     "eval": "fulgurite.replay.evaluate",
     "predict": "fulgurite.replay.predict",
     "rerun": "fulgurite.replay.rerun",
+    "report": "fulgurite.sweep.report",
+    "compare": "fulgurite.report.compare",
 }
 _SWEEP_MODULES = {
     "plan": "fulgurite.plan.command",

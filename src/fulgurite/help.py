@@ -13,6 +13,8 @@ COMMANDS = {
     "eval": "test a finished run again, from its folder",
     "predict": "let a finished run label images, or compute y for a CSV of x",
     "rerun": "repeat a run from its recorded config and compare the numbers",
+    "report": "a page of a sweep to look at, mail and print, and figures for a paper",
+    "compare": "the same page for any runs",
 }
 
 SWEEP_COMMANDS = {

@@ -1,0 +1,48 @@
+"""What ``fulgurite report`` and ``fulgurite compare`` have in common: their options, and what they write."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from fulgurite.errors import ConfigError
+from fulgurite.report.collect import Job
+from fulgurite.report.heading import Heading
+from fulgurite.report.html import HTML_NAME, write_report
+from fulgurite.report.leaderboard import nearest
+from fulgurite.report.results import CSV_NAME
+
+
+def add_report_options(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add ``--output`` and ``--figures``.
+
+    Args:
+        parser: of the command.
+        default: says where the page lands without ``--output``.
+    """
+    where = f"the page (default: {HTML_NAME} {default}); {CSV_NAME} lands beside it"
+    parser.add_argument("--output", metavar="FILE", type=Path, help=where)
+    parser.add_argument("--figures", metavar="DIR", type=Path, help="also static figures for papers, as PNG and SVG")
+
+
+def write_all(args: argparse.Namespace, place: Path, heading: Heading, jobs: Sequence[Job]) -> None:
+    """Write what was asked for, and say where it is.
+
+    Raises:
+        ConfigError: for an ``--output`` that is no page, or ``--figures`` without matplotlib.
+    """
+    path = place / HTML_NAME if args.output is None else args.output
+    if path.suffix not in (".html", ".htm"):
+        raise ConfigError(f"--output must end in .html, got {path}; results.csv lands beside the page")
+    # Before anything is written: it may be refused.
+    figures = _write_figures(args.figures, jobs) if args.figures is not None else []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    print(f"Wrote {nearest(write_report(path.parent, heading, jobs, path.name))}")
+    print(f"Wrote {nearest(path.with_name(CSV_NAME))}")
+    if figures:
+        print(f"Wrote {len(figures)} figures into {nearest(args.figures)}")
+
+
+def _write_figures(folder: Path, jobs: Sequence[Job]) -> list[Path]:
+    from fulgurite.report.static_figures import write_figures
+
+    return write_figures(folder, jobs)

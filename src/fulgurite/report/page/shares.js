@@ -1,0 +1,95 @@
+"use strict";
+// Importance of each key, the best job, its confusion matrix, and the jobs that did not finish.
+
+function drawImportance() {
+  const place = d3.select("#importance .content");
+  if (!data.importance.length) {
+    place.append("p").text("Nothing but the seed was varied.");
+    d3.select("#importance > .note").remove();
+    return;
+  }
+  const list = place.append("ul").attr("class", "shares").selectAll("li").data(data.importance).join("li");
+  list.append("span").attr("class", "key").text((each) => each.key);
+  const known = list.filter((each) => each.share !== null);
+  known.append("span").attr("class", "bar").append("span").style("width", (each) => `${100 * each.share}%`);
+  known.append("span").attr("class", "share").text((each) => `${Math.round(100 * each.share)} %`);
+  list.filter((each) => each.share === null).append("span").attr("class", "reason").text((each) => `cannot be told: ${each.reason}`);
+}
+
+function drawBest() {
+  const place = d3.select("#best .content");
+  if (!data.best) {
+    place.append("p").text("No job has finished yet.");
+    return;
+  }
+  const job = jobs[data.best.job];
+  place.attr("data-jobs", data.best.job);
+  const facts = place.append("dl").attr("class", "facts");
+  const fact = (name, value) => {
+    const pair = facts.append("div");
+    pair.append("dt").text(name);
+    pair.append("dd").text(value);
+  };
+  fact(objective.metric, rounded(job.value));
+  const tests = Object.keys(job.metrics).filter((name) => name.startsWith("test/"));
+  d3.sort(tests, (name) => !shownTests.includes(name)).forEach((name) => fact(name, rounded(job.metrics[name])));
+  keys.forEach((key) => fact(key.name, key.text(data.best.job)));
+  const lines = place.append("ul").attr("class", "commands").selectAll("li").data(data.best.commands).join("li");
+  lines.append("span").text(([what]) => what);
+  const line = lines.append("div");
+  line.append("code").attr("tabindex", 0).text(([, command]) => command);
+  line.append("button").attr("type", "button").attr("aria-label", ([what]) => `Copy: ${what}`).text("Copy").on("click", copy);
+}
+
+/** Into the clipboard; where a page from disk may not write there, the command is selected. */
+async function copy(event, [, command]) {
+  const button = event.currentTarget;
+  try {
+    await navigator.clipboard.writeText(command);
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), 1500);
+  } catch {
+    getSelection().selectAllChildren(button.previousSibling);
+  }
+}
+
+function drawConfusion() {
+  const place = d3.select("#confusion .content").html("");
+  const found = data.best?.confusion;
+  if (!found) {
+    const run = data.best ? ` ${jobs[data.best.job].folder}/figures/confusion.json` : "";
+    place.append("p").text(`There are no counts${run ? ` in${run}` : ""}: a run writes them when callbacks=pictures is on and its data has classes.`);
+    return;
+  }
+  const most = found.counts.map((row) => Math.max(1, d3.sum(row)));
+  place.append("p").attr("class", "note").text(`Rows are the true classes, columns what they were taken for (${found.stage}). Colour is the share of the row.`);
+  const box = place.append("div").attr("class", "scroll").attr("role", "region").attr("tabindex", 0).attr("aria-label", "Confusion matrix");
+  const table = box.append("table").attr("class", "confusion");
+  const head = table.append("thead").append("tr");
+  head.append("th").attr("scope", "col").text("true \\ guess");
+  head.selectAll("th.label").data(found.labels).join("th").attr("class", "label").attr("scope", "col").text((label) => label);
+  const rows = table.append("tbody").selectAll("tr").data(found.counts).join("tr");
+  rows.append("th").attr("scope", "row").text((_, at) => found.labels[at]);
+  rows.selectAll("td").data((row, at) => row.map((count, to) => ({ count, share: count / most[at], isRight: at === to }))).join("td")
+    .text(({ count }) => count || "")
+    .classed("right", ({ isRight }) => isRight)
+    // Mistakes are few: the root lifts them out of the ground.
+    .style("background", ({ share }) => (share ? sequence(Math.sqrt(share)) : null))
+    .style("color", ({ share }) => (share ? inkOn(sequence(Math.sqrt(share))) : null));
+}
+
+function drawFailed() {
+  const lost = d3.range(jobs.length).filter((job) => !["finished", "pruned"].includes(jobs[job].status));
+  if (!lost.length) {
+    d3.select("#failed").remove();
+    return;
+  }
+  const items = d3.select("#failed .content").append("ul").attr("class", "lost").selectAll("li").data(lost).join("li");
+  items.attr("data-jobs", (job) => job);
+  const head = items.append("p");
+  head.append("strong").text((job) => described(job));
+  head.append("span").attr("class", (job) => `status ${jobs[job].status}`).text((job) => jobs[job].status);
+  const said = (job) => jobs[job].error || (jobs[job].status === "running" ? "still running, or killed" : "no reason recorded");
+  items.append("p").attr("class", "reason").text(said);
+  items.filter((job) => jobs[job].log).append("p").append("a").attr("href", (job) => encodeURI(jobs[job].log)).text((job) => jobs[job].log);
+}
