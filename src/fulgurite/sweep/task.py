@@ -153,8 +153,10 @@ class Sweep:
             self._look_back(self._planned)
         if self.folder is not None:
             from fulgurite.report.leaderboard import print_leaderboard
+            from fulgurite.sweep.report import write_at_end
 
             print_leaderboard(self.folder)
+            write_at_end(self.folder)
 
     def _look_back(self, folder: Path) -> None:
         """After a launcher that is not ours: jobs in other processes have counted for themselves."""
