@@ -20,7 +20,7 @@ MAY_COMPOSE |= {f"replay.{name}" for name in ("frozen", "rerun", "run_folder")}
 MAY_COMPOSE |= {"search.overrides", "search.plan", "search.prepare"}
 MAY_COMPOSE |= {"devices", "hydra_job", "job", "plan.jobs", *(f"sweep.{name}" for name in SWEEP)}
 SHARED = {"fulgurite.errors", "fulgurite.randomness", "fulgurite.spec"}
-MODEL_BASE = {f"fulgurite.models.{name}" for name in ("layers", "losses", "scores", "supervised")}
+MODEL_BASE = {f"fulgurite.models.{name}" for name in ("gradient_norm", "layers", "losses", "scores", "supervised")}
 # Imported before a job starts, or by what reads run folders: importing torch takes seconds.
 LIGHT = ("cli", "config", "errors", "spec", "randomness", "result", "help", "explain", "hydra_app", "job")
 LIGHT += ("plan.command", "plan.jobs", "search.plan", "search.prepare")
@@ -111,7 +111,7 @@ def test_data_imports_of_ours_only_data_and_what_all_share(name):
 @pytest.mark.parametrize("name", of("fused"))
 def test_fused_programs_know_models_batches_and_training_and_no_more(name):
     below = {"fulgurite.data.batches", "fulgurite.data.draws", "fulgurite.log"}
-    below |= {"fulgurite.models.scores", "fulgurite.models.supervised"}
+    below |= {f"fulgurite.models.{name}" for name in ("gradient_norm", "scores", "supervised")}
     assert ours(name) <= SHARED | below | set(of("training")) | set(of("fused"))
 
 

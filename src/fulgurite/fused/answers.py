@@ -25,6 +25,8 @@ class Results(NamedTuple):
         targets: N x B or N x B x C.
         calls: what each step logged and measured.
         recorded: what it did so with, N x ... each.
+        seconds: that all members' steps took together.
+        grad_norm: of the last update's gradient before clipping, a scalar; ``None`` where no log shows it.
     """
 
     losses: Tensor
@@ -32,3 +34,5 @@ class Results(NamedTuple):
     targets: Tensor
     calls: Sequence[Call]
     recorded: Sequence[Tensor]
+    seconds: float
+    grad_norm: Tensor | None

@@ -54,8 +54,7 @@ class Gradients:
         clip = [self._clip.view(-1, *[1] * (each.dim() - 1)) for each in gradients]
         if self._loops[0].trainer.gradient_clip_algorithm == GradClipAlgorithmType.VALUE:
             return [each.clamp(-limit, limit) for each, limit in zip(gradients, clip, strict=True)]
-        norms = torch.stack([each.flatten(1).norm(dim=1) for each in gradients]).norm(dim=0)
-        scale = (self._clip / (norms + 1e-6)).clamp(max=1.0)
+        scale = (self._clip / (norms_of(gradients) + 1e-6)).clamp(max=1.0)
         return [each * scale.view(-1, *[1] * (each.dim() - 1)) for each in gradients]
 
     def _clip_values(self) -> Tensor | None:
@@ -68,3 +67,8 @@ class Gradients:
     def _trained(self, own: int) -> list[nn.Parameter]:
         parameters = dict(self._loops[own].model.named_parameters())
         return [parameters[name] for name in self._stack.parameters]
+
+
+def norms_of(gradients: Sequence[Tensor]) -> Tensor:
+    """L2 norm of each member's gradient over all parameters: K."""
+    return torch.stack([each.reshape(len(each), -1).norm(dim=1) for each in gradients]).norm(dim=0)

@@ -1,9 +1,10 @@
 """Members whose steps are one program: their stacked tensors, their batches, their optimiser."""
 
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from fulgurite.fused.answers import Results
 from fulgurite.fused.batches import Batches
 from fulgurite.fused.device import Clock, draw_mask
-from fulgurite.fused.gradients import Gradients
+from fulgurite.fused.gradients import Gradients, norms_of
 from fulgurite.fused.horizon import num_wanted
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.optimizers import stack_optimizers
@@ -87,6 +88,7 @@ class Group:
         Raises:
             UnfusableError: when batches of this shape cannot be batched in one of the ranks; no step was made.
         """
+        started = time.perf_counter()
         batches = self._next_batches(number)
         first = self._precision.convert_input(batches[0])
         # Before anything is stepped. Batches of another shape come at the start of a run only.
@@ -94,10 +96,10 @@ class Group:
             traced = partial(self._programs.of, first, batches.shared, self.waiting)
             program = in_all_ranks(self._ranks, traced)
             rest = (self._precision.convert_input(batches[step]) for step in range(1, number))
-            steps, targets = self._make_steps(program, chain([first], rest), number)
+            made = self._make_steps(program, chain([first], rest), number)
         for own in self.waiting:
             self.loops[own].loader.skip(number)
-        return self._results(steps, torch.stack(targets), program.calls, batches.shared)
+        return self._results(made, program.calls, batches.shared, time.perf_counter() - started)
 
     def _stand_ins(self) -> list[int]:
         """Rows of members that have ended go on with another's batches and rates; nobody looks at them."""
@@ -106,13 +108,11 @@ class Group:
     def _next_batches(self, number: int) -> Batches:
         return Batches([self.loops[own].loader for own in self._stand_ins()], number)
 
-    def _make_steps(
-        self, program: Program, batches: Iterable[tuple[Tensor, Tensor]], number: int
-    ) -> tuple[list[StepOutput], list[Tensor]]:
-        """What each step gave, but for its gradients, and its targets."""
+    def _make_steps(self, program: Program, batches: Iterable[tuple[Tensor, Tensor]], number: int) -> "_Made":
         rates = self._rates(number)
         is_update = self.loops[self.waiting[0]].updates(number)
-        added = self._gradients.held(self.waiting)
+        shown = {self.loops[own].shown_update(number) for own in self.waiting}
+        added, norms = self._gradients.held(self.waiting), None
         steps, targets = [], []
         clock = Clock(self._device)
         for step, batch in enumerate(batches):
@@ -120,6 +120,7 @@ class Group:
             added = self._gradients.add(out.gradients, added)
             if is_update[step]:
                 self._ranks.average(added, self._buffers)
+                norms = norms_of(added) if step in shown else norms
                 self._optimizer.step(self._gradients.clipped(added), rates[step])
                 added = None
             steps.append(out._replace(gradients=[]))
@@ -128,7 +129,7 @@ class Group:
         self.step_s = clock.median_s()
         if added is not None:
             self._gradients.hand_out(added, self.waiting)
-        return steps, targets
+        return _Made(steps, torch.stack(targets), norms)
 
     def _rates(self, number: int) -> list[list[Rates]]:
         """Of each of the next steps, each member's."""
@@ -150,9 +151,8 @@ class Group:
                     draw_mask(mask[own], p, loop.generator)
         return masks
 
-    def _results(
-        self, steps: Sequence[StepOutput], targets: Tensor, calls: Sequence[Call], shared: bool
-    ) -> dict[int, Results]:
+    def _results(self, made: "_Made", calls: Sequence[Call], shared: bool, seconds: float) -> dict[int, Results]:
+        steps, targets, norms = made
         losses = torch.stack([each.losses for each in steps])
         outputs = None if steps[0].output is None else torch.stack([each.output for each in steps])  # type: ignore[misc]
         recorded = [torch.stack(values) for values in zip(*(each.recorded for each in steps), strict=True)]
@@ -163,6 +163,16 @@ class Group:
                 targets if shared else targets[:, own],
                 calls,
                 [each[:, own] for each in recorded],
+                seconds,
+                None if norms is None else norms[own],
             )
             for own in self.waiting
         }
+
+
+class _Made(NamedTuple):
+    """Of N steps of all members: what each gave, but for its gradients; targets; the norms that a log shows, K."""
+
+    steps: list[StepOutput]
+    targets: Tensor
+    norms: Tensor | None

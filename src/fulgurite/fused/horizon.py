@@ -16,7 +16,7 @@ def num_wanted(loop: FusedEpochLoop) -> int:
     ahead = [
         _MOST_STEPS,
         trainer.num_training_batches - progress.current.ready,
-        _until_next(progress.total.ready, trainer.log_every_n_steps),
+        _until_next(progress.total.ready, trainer.log_every_n_steps or _MOST_STEPS),
         _until_short_batch(loop),
     ]
     if trainer.max_steps != -1:

@@ -1,5 +1,6 @@
 """The epoch loop of a member: it asks for many steps at once, and accounts for them as if it had made each."""
 
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from fulgurite.fused.ranks import Ranks
 from fulgurite.fused.replay import Replay
 from fulgurite.fused.scope import why_alone
 from fulgurite.fused.stacked_optimizer import Rates
+from fulgurite.models.gradient_norm import is_shown
 from fulgurite.models.supervised import Supervised
 from fulgurite.randomness import Stream, derive_seed
 from fulgurite.training.loop import FastEpochLoop
@@ -93,6 +95,13 @@ class FusedEpochLoop(FastEpochLoop):
         first, last = self.batch_progress.current.ready + 1, self.trainer.num_training_batches
         return [ready % self.accumulated == 0 or ready == last for ready in range(first, first + number)]
 
+    def shown_update(self, number: int) -> int | None:
+        """Which of the next ``number`` steps makes an update whose gradient a log shows; only the last one may."""
+        last = max((step for step, is_update in enumerate(self.updates(number)) if is_update), default=None)
+        if last is None or not isinstance(self.model, Supervised):
+            return None
+        return last if is_shown(self.trainer, self.batch_progress.total.ready + last + 1) else None
+
     def advance(self, data_fetcher: Any) -> None:
         """Ask for steps, and account for those that were made elsewhere."""
         if self._alone or not self.asks or self._restarting:
@@ -103,13 +112,22 @@ class FusedEpochLoop(FastEpochLoop):
             return
         device = self.generator.device
         self.generator.set_state(global_state(device))
+        started = time.perf_counter()
         answer = self._ask()
+        self._leave_out(time.perf_counter() - started, answer)
         if isinstance(answer, Results):
             set_global_state(device, self.generator.get_state())
             self._account(data_fetcher, answer)
         else:
             self._alone = answer is Answer.ALONE
             self._make_step(data_fetcher)
+
+    def _leave_out(self, waited_s: float, answer: Answer | Results) -> None:
+        """Have nobody who takes this member's time count what others had of it while it waited for an answer."""
+        own_s = answer.seconds if isinstance(answer, Results) else 0.0
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if hasattr(callback, "leave_out"):
+                callback.leave_out(waited_s - own_s)
 
     def _make_step(self, data_fetcher: Any) -> None:
         """Make a step as a solo run does, and take its time; of the first of them, what it keeps, too."""

@@ -34,6 +34,8 @@ class Replay:
             self._model.collect_training(
                 results.losses.mean(), results.outputs.flatten(0, 1), results.targets.flatten(0, 1)
             )
+            if results.grad_norm is not None:
+                self._model.grad_norm = results.grad_norm
             self._model.log_step(results.losses[-1])
         if results.calls:
             # At the first batch of an epoch, ``self.log`` forgets the epoch before.

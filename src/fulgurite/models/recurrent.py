@@ -109,6 +109,10 @@ class Recurrent(Supervised):
             seen = torch.cat((last[-2], last[-1]), dim=1) if self.cell.bidirectional else last[-1]
         return self.unscale(self.head(self.dropout(seen)))
 
+    def states(self, x: Tensor) -> Tensor:
+        """What the last layer remembers after each step, B x T x (D * H); of an LSTM what it shows of its cells."""
+        return self.cell(self.sequence(x))[0]
+
     def sequence(self, x: Tensor) -> Tensor:
         """A batch of samples as the cell reads them, B x T x F."""
         if self.by == "features":

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from fulgurite.errors import ConfigError, DataError
+from fulgurite.models.gradient_norm import gradient_norm, is_shown
 from fulgurite.models.losses import make_loss
 from fulgurite.models.scores import Scores
 from fulgurite.randomness import Stream, derive_seed
@@ -45,10 +46,11 @@ class Supervised(pl.LightningModule):
         make_optimizer: set by ``build.py`` from ``optimizer``; called with the parameters.
         make_scheduler: set by ``build.py`` from ``scheduler``; see ``training/schedulers.py``.
         seed: set by ``build.py``; with the step number it seeds what is random in a step, such as dropout.
+        grad_norm: L2 norm of the last update's gradient, when a log is to show it; ``None`` where there is none.
     """
 
     # Attributes that no training step computes with; members of a fused sweep may differ in them.
-    not_in_step = ("seed", "make_optimizer", "make_scheduler")
+    not_in_step = ("seed", "make_optimizer", "make_scheduler", "grad_norm")
 
     def __init__(self, spec: Mapping[str, Any], loss: Mapping[str, Any] | None = None) -> None:
         super().__init__()
@@ -59,6 +61,7 @@ class Supervised(pl.LightningModule):
         self.make_optimizer: MakeOptimizer = default_optimizer
         self.make_scheduler: MakeScheduler | None = None
         self.seed = 0
+        self.grad_norm: Tensor | None = None
         self.train_scores = Scores(self.spec, "train")
         self.val_scores = Scores(self.spec, "val")
         self.test_scores = Scores(self.spec, "test")
@@ -95,9 +98,11 @@ class Supervised(pl.LightningModule):
             raise DataError(f"targets must have shape {list(output.shape)} as the outputs have, got {list(y.shape)}")
         return {"loss": self.loss(output, y), "output": output.detach()}
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collect a validation batch."""
-        self._collect(self.training_step(batch, batch_idx), batch, self.val_scores)
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Collect a validation batch; what it returns is for callbacks, and for nobody else."""
+        outputs = self.training_step(batch, batch_idx)
+        self._collect(outputs, batch, self.val_scores)
+        return outputs
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect a test batch."""
@@ -113,8 +118,13 @@ class Supervised(pl.LightningModule):
         number = self.trainer.fit_loop.total_batch_idx
         _seed_device(derive_seed(self.seed, Stream.STEP, number, self.global_rank), self.device)
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Measure the gradient, if a log is to show it: averaged over ranks, without a scale, not yet clipped."""
+        if is_shown(self.trainer, self.trainer.fit_loop.total_batch_idx + 1):
+            self.grad_norm = gradient_norm(self, optimizer)
+
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Collect a training batch; every ``log_every_n_steps`` steps log its loss and the learning rate."""
+        """Collect a training batch; every ``log_every_n_steps`` steps log its loss, the rate and the gradient."""
         accumulated = self.trainer.accumulate_grad_batches
         # With gradients accumulated over k batches, Lightning hands out a k-th of each loss.
         outputs = {**outputs, "loss": outputs["loss"] * accumulated} if accumulated > 1 else outputs
@@ -126,10 +136,13 @@ class Supervised(pl.LightningModule):
         self.train_scores.collect(loss, output, target)
 
     def log_step(self, loss: Tensor) -> None:
-        """Log the loss of the step just made, and the learning rate of the next, when it is time."""
+        """When it is time, log the loss of the step just made, the last update's gradient and the next one's rate."""
         # Counted over the run, not the epoch: an epoch may be shorter.
-        if (self.trainer.fit_loop.total_batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and (self.trainer.fit_loop.total_batch_idx + 1) % every == 0:
             values = {"train/loss_step": loss.item(), "lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+            if self.grad_norm is not None:
+                values["grad_norm"] = self.grad_norm.item()
             for logger in self.loggers:
                 logger.log_metrics(values, step=self.trainer.global_step)
 

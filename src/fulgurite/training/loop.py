@@ -115,6 +115,7 @@ class FastEpochLoop(_TrainingEpochLoop):
             counts.zero_grad.increment_completed()
         loss.backward()
         if is_update:
+            model.on_before_optimizer_step(optimizer)
             if trainer.gradient_clip_val:
                 algorithm = GradClipAlgorithmType(trainer.gradient_clip_algorithm or "norm")
                 trainer.precision_plugin.clip_gradients(optimizer, trainer.gradient_clip_val, algorithm)

@@ -53,7 +53,7 @@ def why_special(trainer: Any, strategies: tuple[type, ...] = (SingleDeviceStrate
         "LBFGS looks at each batch several times": any(isinstance(each, torch.optim.LBFGS) for each in optimizers),
         # It may end the epoch by returning -1.
         "its model has a hook on_train_batch_start": _overrides(model, base, "on_train_batch_start"),
-        **_hooks("model", model, pl.LightningModule, _MODEL_HOOKS),
+        **_hooks("model", model, base, _MODEL_HOOKS),
         **_hooks("data module", trainer.datamodule, pl.LightningDataModule, _DATA_HOOKS),
     }
     for callback in trainer.callbacks:

@@ -1,6 +1,7 @@
 """Training the same jobs together and one by one."""
 
 import copy
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +33,9 @@ SMALL = (
     "logger=csv",
     "test=false",
 )
+
+# Columns of ``metrics.csv``.
+IN_STEPS = ("step", "lr", "grad_norm", "train/loss_step")
 
 
 @dataclass
@@ -93,6 +97,22 @@ def difference(one: Run, other: Run) -> float:
         assert state.keys() == states[1][key].keys()
         pairs += [(value, states[1][key][name]) for name, value in state.items() if torch.is_tensor(value)]
     return max(float((a.double() - b.double()).abs().max()) for a, b in pairs if a.numel())
+
+
+def assert_same_curves(one: Path, other: Path) -> None:
+    """The rows of two runs' ``metrics.csv``, number by number."""
+    rows = [_rows(folder / "metrics.csv") for folder in (one, other)]
+    assert [row.keys() for row in rows[0]] == [row.keys() for row in rows[1]]
+    for found, expected in zip(*rows, strict=True):
+        for name, value in expected.items():
+            # What is logged in steps is as exact as the run; metrics of epochs are of float32.
+            tolerance = 1e-8 if name in IN_STEPS else 1e-5
+            assert found[name] == pytest.approx(value, rel=tolerance, abs=tolerance, nan_ok=True), name
+
+
+def _rows(path: Path) -> list[dict[str, float]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
 def some_slow(cases: Iterable[Any], *quick: Any) -> list[Any]:
