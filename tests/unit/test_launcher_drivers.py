@@ -125,7 +125,7 @@ def drive(monkeypatch):
     def run(*codes: str) -> list[tuple[int, str]]:
         left = iter(codes)
 
-        def start(environment):
+        def start(environment, view):
             monkeypatch.setattr(_drivers, "_COMMAND", [sys.executable, "-c", next(left)])
             processes.append(real(environment))
             return processes[-1]

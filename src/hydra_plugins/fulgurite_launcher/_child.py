@@ -30,6 +30,7 @@ from fulgurite import config, hydra_job
 from fulgurite.log import LOG_NAME
 from fulgurite.result import last_line
 from fulgurite.sweep.task import Sweep
+from hydra_plugins.fulgurite_launcher._view import say_into
 
 INTERRUPTED = 130
 # Has the process write down where it is.
@@ -74,13 +75,20 @@ class Order:
         return self.task(cfg)
 
 
-def main(order: Order) -> None:
-    """Run a job as a process of ``multiprocessing``."""
+def main(order: Order, said: multiprocessing.connection.Connection | None = None) -> None:
+    """Run a job as a process of ``multiprocessing``.
+
+    Args:
+        order: the job.
+        said: takes the place of a terminal, between whose lines others write; ``None`` where nobody does.
+    """
     # Nothing is begun yet: an interrupt ends it without a word.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if os.name == "posix":
         # Ctrl-C in a terminal is for the first process, which tells the others: they hear of it once.
         os.setpgid(0, 0)
+    if said is not None:
+        say_into(said)
     parent = multiprocessing.parent_process()
     assert parent is not None
     os.environ.clear()

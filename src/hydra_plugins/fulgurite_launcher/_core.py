@@ -5,6 +5,7 @@ Imports no torch: where drivers do the work, each of them imports it, at the sam
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -18,7 +19,7 @@ from fulgurite.result import Result
 from fulgurite.resume import abandon, is_over, record_in
 from fulgurite.sweep.folder import job_folder
 from fulgurite.sweep.limits import limits_of
-from hydra_plugins.fulgurite_launcher import _devices, _drivers, _jobs
+from hydra_plugins.fulgurite_launcher import _devices, _drivers, _jobs, _view
 from hydra_plugins.fulgurite_launcher._share import Program, Share
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def launch(launcher: "FusedLauncher", job_overrides: Sequence[Sequence[str]], in
     elif work:
         from hydra_plugins.fulgurite_launcher._programs import run_share
 
-        returns |= run_share(work[0])
+        with _view.drawn_meanwhile(_folder_of(work), launcher.task_function.swept):
+            returns |= run_share(work[0])
     return [returns[number] for number in configs]
 
 
@@ -113,11 +115,12 @@ def _run_drivers(
         before: the records of all jobs until now.
     """
     returns: dict[int, JobReturn] = {}
-    with _abandoned_on_interrupt(work):
+    with _abandoned_on_interrupt(work), _view.opened(_folder_of(work), work[0].task.swept) as view:
         _drivers.drive(
             work,
             [devices.environment(own, len(work)) for own in range(len(work))],
             lambda own, end: returns.update(_collect(work[own], end, before)),
+            view,
         )
     return returns
 
@@ -131,7 +134,9 @@ def _run_ranks(share: Share, devices: _devices.Devices, before: dict[int, Result
         before: the records of all jobs until now.
     """
     with _abandoned_on_interrupt([share]):
-        return _collect(share, _drivers.drive_ranks(share, devices.rank_environments()), before)
+        with _view.opened(_folder_of([share]), share.task.swept) as view:
+            end = _drivers.drive_ranks(share, devices.rank_environments(), view)
+        return _collect(share, end, before)
 
 
 def _collect(share: Share, end: str, before: dict[int, Result | None]) -> dict[int, JobReturn]:
@@ -148,7 +153,7 @@ def _collect(share: Share, end: str, before: dict[int, Result | None]) -> dict[i
 def _abandoned_on_interrupt(work: Sequence[Share]) -> Iterator[None]:
     """Record jobs as interrupted whose process did not come to do so."""
     # Also where nothing comes of them: it is said of the sweep how to go on.
-    work[0].task.folder = job_folder(next(iter(work[0].configs.values()))).parent
+    work[0].task.folder = _folder_of(work)
     try:
         yield
     except KeyboardInterrupt:
@@ -157,3 +162,8 @@ def _abandoned_on_interrupt(work: Sequence[Share]) -> Iterator[None]:
             if record is not None and record.status == "running":
                 abandon(job_folder(config), record.overrides, "")
         raise
+
+
+def _folder_of(work: Sequence[Share]) -> Path:
+    """Of the sweep."""
+    return job_folder(next(iter(work[0].configs.values()))).parent

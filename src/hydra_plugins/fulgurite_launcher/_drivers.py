@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.fulgurite_launcher import _driver
 from hydra_plugins.fulgurite_launcher._share import Share
+from hydra_plugins.fulgurite_launcher._view import UNSEEN, View
 
 # -P: nothing in the current folder takes the place of a library.
 _COMMAND = [sys.executable, "-P", "-m", _driver.__name__]
@@ -32,28 +33,35 @@ _CAUSE_S = 1.0
 Process = subprocess.Popen[bytes]
 
 
-def drive(work: Sequence[Share], environments: Sequence[Mapping[str, str]], ended: Callable[[int, str], None]) -> None:
+def drive(
+    work: Sequence[Share],
+    environments: Sequence[Mapping[str, str]],
+    ended: Callable[[int, str], None],
+    view: View = UNSEEN,
+) -> None:
     """Run each share in a process of its own, to the end of the last.
 
     Args:
         work: what each process does.
         environments: the environment of each.
         ended: called when a process has ended, with its place in ``work`` and how, in words.
+        view: what is seen of their jobs.
 
     Raises:
         KeyboardInterrupt: for Ctrl-C or a termination signal, after all of them have ended.
     """
-    with _started(work, environments) as processes:
-        for own in _as_they_end(processes):
+    with _started(work, environments, view) as processes:
+        for own in _as_they_end(processes, view):
             ended(own, _told(processes, own))
 
 
-def drive_ranks(share: Share, environments: Sequence[Mapping[str, str]]) -> str:
+def drive_ranks(share: Share, environments: Sequence[Mapping[str, str]], view: View = UNSEEN) -> str:
     """Run one share in several processes at once, none of which goes on without the others.
 
     Args:
         share: what they do.
         environments: the environment of each.
+        view: what is seen of their jobs.
 
     Returns:
         How the first of them has ended that did not do all, in words; how all have, when they did.
@@ -61,8 +69,8 @@ def drive_ranks(share: Share, environments: Sequence[Mapping[str, str]]) -> str:
     Raises:
         KeyboardInterrupt: see ``drive``.
     """
-    with _started([share] * len(environments), environments, num_interrupted=1) as processes:
-        for own in _as_they_end(processes):
+    with _started([share] * len(environments), environments, view, num_interrupted=1) as processes:
+        for own in _as_they_end(processes, view):
             if processes[own].returncode:
                 _wait_for_cause(processes)
                 break
@@ -83,13 +91,14 @@ def _wait_for_cause(processes: Sequence[Process]) -> None:
 
 @contextmanager
 def _started(
-    work: Sequence[Share], environments: Sequence[Mapping[str, str]], num_interrupted: int | None = None
+    work: Sequence[Share], environments: Sequence[Mapping[str, str]], view: View, num_interrupted: int | None = None
 ) -> Iterator[list[Process]]:
     """Processes with their shares, none of which outlives the context.
 
     Args:
         work: what each process does.
         environments: the environment of each.
+        view: what is seen of their jobs.
         num_interrupted: how many, from the first, are asked to end; the others are killed after them.
     """
     processes: list[Process] = []
@@ -97,7 +106,7 @@ def _started(
         try:
             sys.stdout.flush()
             for environment in environments:
-                processes.append(_start(environment))
+                processes.append(_start(environment, view))
             for process, share in zip(processes, work, strict=True):
                 _hand_over(process, share)
             yield processes
@@ -109,9 +118,10 @@ def _told(processes: Sequence[Process], own: int) -> str:
     return f"driver {own + 1} of {len(processes)} {_end_of(processes[own])}"
 
 
-def _start(environment: Mapping[str, str]) -> Process:
+def _start(environment: Mapping[str, str], view: View = UNSEEN) -> Process:
+    out, error = (view.said if file.isatty() else None for file in (sys.stdout, sys.stderr))
     # A group of its own: Ctrl-C in a terminal is for this process, which tells the drivers: they hear of it once.
-    return subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, env=environment, process_group=0)
+    return subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=out, stderr=error, env=environment, process_group=0)
 
 
 def _hand_over(process: Process, share: Share) -> None:
@@ -126,12 +136,14 @@ def _hand_over(process: Process, share: Share) -> None:
         process.stdin.flush()
 
 
-def _as_they_end(processes: Sequence[Process]) -> Iterator[int]:
+def _as_they_end(processes: Sequence[Process], view: View) -> Iterator[int]:
     left = list(range(len(processes)))
     while left:
         for own in [own for own in left if processes[own].poll() is not None]:
             left.remove(own)
+            view.look()
             yield own
+        view.look()
         time.sleep(_POLL_S if left else 0.0)
 
 

@@ -30,6 +30,8 @@ from hydra_plugins.fulgurite_launcher._drivers import terminated_like_interrupte
 from hydra_plugins.fulgurite_launcher._jobs import Configs
 from hydra_plugins.fulgurite_launcher._server import context
 from hydra_plugins.fulgurite_launcher._slots import Slots, slots_of
+from hydra_plugins.fulgurite_launcher._view import View
+from hydra_plugins.fulgurite_launcher._view import opened as view_opened
 
 # For jobs to record that they were interrupted.
 _GRACE_S = 8.0
@@ -88,9 +90,11 @@ class ProcessPool:
         launcher: Hydra's launcher, set up.
         slots: what the jobs share.
         known: see ``Configs``.
+        view: what is seen of the jobs.
     """
 
-    def __init__(self, launcher: Any, slots: Slots, known: Sequence[Sequence[str]]) -> None:
+    def __init__(self, launcher: Any, slots: Slots, known: Sequence[Sequence[str]], view: View) -> None:
+        self._view = view
         self.num_slots = slots.number
         self._slots = slots
         self._context = context()
@@ -116,8 +120,10 @@ class ProcessPool:
         while not self._ended:
             dates = [each.until for each in self._running.values() if each.until is not None]
             left = max(0.0, min(dates) - time.monotonic()) if dates else None
-            for sentinel in wait_for(list(self._running), left):
-                self._finish(self._running.pop(sentinel))  # type: ignore[arg-type]
+            for ready in wait_for([*self._running, *self._view.handles], self._view.wait_s(left)):
+                if ready in self._running:
+                    self._finish(self._running.pop(ready))  # type: ignore[arg-type]
+            self._view.look()
             for sentinel, job in list(self._running.items()):
                 if job.until is not None and time.monotonic() >= job.until:
                     _end_overdue(job)
@@ -141,7 +147,7 @@ class ProcessPool:
         )
         before = record_in(folder)
         sys.stdout.flush()
-        process = self._context.Process(target=_child.main, args=(order,), name=f"job {number + 1}")
+        process = self._context.Process(target=_child.main, args=(order, self._view.said), name=f"job {number + 1}")
         process.start()
         until = None if limits.timeout_s is None else time.monotonic() + limits.timeout_s + _TIMEOUT_GRACE_S
         self._running[process.sentinel] = _Running(number, slot, process, config, folder, limits, until, before)
@@ -156,6 +162,8 @@ class ProcessPool:
         job.process.join()
         # Processes of its own that it has left behind.
         job.send(signal.SIGKILL)
+        # What it has said comes before what is said of it.
+        self._view.look()
         end = end or _end_of(job.process.exitcode)
         result = self._task.settle(job.number, job.folder, job.overrides, end, job.before)
         job.process.close()
@@ -198,8 +206,9 @@ def opened(launcher: Any, known: Sequence[Sequence[str]]) -> Iterator[ProcessPoo
     # The command line composes without it; each config is a cycle.
     gc.enable()
     slots = slots_of(launcher.config, launcher.num_workers, launcher.gpus_per_job, len(known) or None)
-    with terminated_like_interrupted():
-        pool = ProcessPool(launcher, slots, known)
+    folder, swept = Path(str(launcher.config.hydra.sweep.dir)), launcher.task_function.swept
+    with terminated_like_interrupted(), view_opened(folder, swept, slots.number > 1) as view:
+        pool = ProcessPool(launcher, slots, known, view)
         try:
             yield pool
         finally:
