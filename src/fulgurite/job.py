@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from fulgurite import config
+from fulgurite.board.session import write_end, write_start
 from fulgurite.errors import FulguriteError, is_interrupt
 from fulgurite.log import LOG_NAME, log_to
 from fulgurite.result import Failure, Objective, Result, Status, git_state, versions
@@ -57,7 +58,10 @@ def run_job(
         # The logger would add to the rows of an earlier run in this folder.
         (folder / "metrics.csv").unlink(missing_ok=True)
     attempts = next_attempt(record_in(folder))
-    result = record(replace(_start(cfg, overrides), seconds=begun.seconds if begun else 0.0, attempts=attempts))
+    plain = config.resolve(cfg)
+    result = record(replace(_start(cfg, overrides, plain), seconds=begun.seconds if begun else 0.0, attempts=attempts))
+    if _is_first_process():
+        write_start(folder, result, plain)
     try:
         with log_to(folder):
             result = _train(cfg, result, build, begun)
@@ -67,15 +71,17 @@ def run_job(
         result = replace(result, status=status, error=Failure(type(error).__name__, str(error), LOG_NAME))
         raise
     finally:
-        record(replace(result, seconds=time.perf_counter() - started))
+        result = record(replace(result, seconds=time.perf_counter() - started))
+        if _is_first_process():
+            write_end(folder, result)
 
 
-def _start(cfg: DictConfig, overrides: Sequence[str]) -> Result:
+def _start(cfg: DictConfig, overrides: Sequence[str], plain: dict[str, Any]) -> Result:
     return Result(
         status="running",
         objective=Objective(cfg.objective.metric, cfg.objective.mode.value),
         overrides=list(overrides),
-        fingerprint=config.fingerprint(config.resolve(cfg)),
+        fingerprint=config.fingerprint(plain),
         command=shlex.join(sys.argv),
         git=git_state(Path.cwd()),
         versions=versions(),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fulgurite.board.session import write_end
 from fulgurite.errors import ConfigError, RunFolderError
 from fulgurite.log import LOG_NAME
 from fulgurite.result import FILE_NAME, Failure, Objective, Result, Status, read_result
@@ -124,6 +125,7 @@ def abandon(folder: Path, overrides: Sequence[str], end: str) -> Result:
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         left.write(folder)
+        write_end(folder, left)
     return left
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fulgurite import config
+from fulgurite.board.values import ABSENT
 from fulgurite.errors import ConfigError
 from fulgurite.search.constraints import Constraint
 from fulgurite.search.overrides import read_space
@@ -38,6 +39,18 @@ class Search:
     def swept(self) -> list[str]:
         """Keys that name the jobs' folders."""
         return self.space.keys + ["seed"] * (self.settings.repeats > 1 and "seed" not in self.space.keys)
+
+    @property
+    def values(self) -> dict[str, list[str]]:
+        """Of each key the extremes, or all options, as they are typed; a dash where a job may be without it."""
+        found: dict[str, list[str]] = {}
+        for each in self.space.parameters:
+            for end in each.domain.ends():
+                for key, value in pairs(each.overrides(end)).items():
+                    found.setdefault(key, []).append(value)
+            found |= {key: [*found[key], ABSENT] for key in each.keys if each.when}
+        seeds = range(self.settings.first_seed, self.settings.first_seed + self.settings.repeats)
+        return found | ({"seed": [str(seed) for seed in seeds]} if len(seeds) > 1 else {})
 
     @property
     def domains(self) -> dict[str, str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fulgurite import config
+from fulgurite.board.experiment import write_experiment
+from fulgurite.board.values import ABSENT, text_of
 from fulgurite.errors import ConfigError
 from fulgurite.result import FILE_NAME, INDIFFERENT, git_state, uncommitted, versions, write_atomically
 from fulgurite.resume import record_in
@@ -70,7 +72,10 @@ def write_record(
     jobs: Sequence[Planned],
     sought: Sought | None = None,
 ) -> None:
-    """Write ``sweep.json``: what is swept, as it was typed last, and the config of each job that is known by now."""
+    """Write ``sweep.json``: what is swept, as it was typed last, and the config of each job that is known by now.
+
+    Where the jobs are known, TensorBoard's record of the sweep is written, too.
+    """
     typed = {**(sought.domains if sought else {}), **_values(overrides)}
     base = jobs[0].config if jobs else {}
     plain = {
@@ -92,6 +97,14 @@ def write_record(
         write_atomically(folder / PATCH, patch + "\n")
     else:
         (folder / PATCH).unlink(missing_ok=True)
+    if jobs:
+        write_experiment(folder, {key: _texts(key, jobs) for key in swept}, base)
+
+
+def _texts(key: str, jobs: Sequence[Planned]) -> list[str]:
+    """What the jobs have for a key, each value once; a dash for a job that is without it."""
+    texts = (text_of(key, job.overrides, job.config) for job in jobs)
+    return list(dict.fromkeys(ABSENT if text is None else text for text in texts))
 
 
 def _plain(job: Planned, base: Mapping[str, Any]) -> dict[str, Any]:

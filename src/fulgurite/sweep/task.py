@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fulgurite import config, resume
+from fulgurite.board.session import write_end
 from fulgurite.devices import refuse_many_devices
 from fulgurite.errors import is_interrupt
 from fulgurite.explain import explain
@@ -180,4 +181,4 @@ def _record(error: BaseException, folder: Path, overrides: Sequence[str]) -> Non
         failure = Failure(type(error).__name__, str(error), LOG_NAME)
         # On a full disk it stays as it was.
         with suppress(OSError):
-            replace(result, status="failed", error=failure).write(folder)
+            write_end(folder, replace(result, status="failed", error=failure).write(folder))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fulgurite.board.events import read_records, write_records
 from fulgurite.result import write_atomically
 
 CSV_NAME = "metrics.csv"
@@ -77,9 +78,7 @@ def _cut_events(path: Path, cut: Cut) -> None:
     A tag is drawn against epochs or against steps, and no event says which: of those with a step between the two
     numbers, what was written before the checkpoint stays.
     """
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.summary.writer.record_writer import RecordWriter
 
     def stays(event: Any) -> bool:
         tags = {value.tag for value in event.summary.value}
@@ -87,11 +86,4 @@ def _cut_events(path: Path, cut: Cut) -> None:
         is_early = event.step <= cut.epochs or (event.step <= cut.steps and event.wall_time <= cut.until + _SLACK_S)
         return is_early and not is_again and not any(tag.startswith("test/") for tag in tags)
 
-    records = [raw for raw in RawEventFileLoader(str(path)).Load() if stays(Event.FromString(raw))]
-    partial = path.with_name(f".{path.name}.tmp")
-    with partial.open("wb") as file:
-        writer = RecordWriter(file)
-        for raw in records:
-            writer.write(raw)
-        writer.flush()
-    partial.replace(path)
+    write_records(path, [record for record in read_records(path) if stays(Event.FromString(record))])

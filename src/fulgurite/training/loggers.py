@@ -33,6 +33,13 @@ class TensorBoard(TensorBoardLogger):
         epoch = values.pop("epoch", None)
         super().log_metrics(values, step if epoch is None else int(epoch) + 1)
 
+    def log_hyperparams(self, params: Any, metrics: dict[str, Any] | None = None, step: int | None = None) -> None:
+        """Keep them for ``hparams.yaml``.
+
+        The rows of the HParams tab are written by ``fulgurite.board``: Lightning's own would be one experiment a run.
+        """
+        super().log_hyperparams(params)
+
 
 class CSV(CSVLogger):
     """``metrics.csv`` in the run folder itself; a run that goes on in its folder adds to the rows that are there.

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from fulgurite import config
+from fulgurite.board.experiment import write_experiment
 from fulgurite.compose import Composer
 from fulgurite.errors import ConfigError
 from fulgurite.result import write_atomically
@@ -41,6 +42,7 @@ def run(sweeper: "SearchSweeper", arguments: list[str]) -> None:
     folder = Path(str(sweeper.config.hydra.sweep.dir))
     folder.mkdir(parents=True, exist_ok=True)
     _take_up(folder, search)
+    write_experiment(folder, search.values, _of_all_jobs(sweeper.config, search))
     OmegaConf.save(sweeper.config, folder / "multirun.yaml")
     _name(sweeper.task_function, search, folder)
     history = _history(folder, search)
@@ -129,6 +131,13 @@ def _take_up(folder: Path, search: Search) -> None:
             f"the sweep {folder.name} is another search: {shown}; take the change back, or choose another sweep.name"
         )
     write_atomically(path, json.dumps(now, indent=2) + "\n")
+
+
+def _of_all_jobs(cfg: Any, search: Search) -> dict[str, Any]:
+    """What the config of each job says of loggers, objective and test."""
+    plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, ["logger", "test"]), resolve=False)
+    assert isinstance(plain, dict)
+    return {**plain, "objective": {"metric": search.settings.goals[0].metric}}  # type: ignore[dict-item]
 
 
 def _recorded(path: Path) -> Mapping[str, Any]:
