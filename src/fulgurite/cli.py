@@ -15,6 +15,7 @@ _MODULES = {
     "eval": "fulgurite.replay.evaluate",
     "predict": "fulgurite.replay.predict",
     "rerun": "fulgurite.replay.rerun",
+    "board": "fulgurite.board.server",
     "report": "fulgurite.sweep.report",
     "compare": "fulgurite.report.compare",
 }

@@ -13,6 +13,7 @@ COMMANDS = {
     "eval": "test a finished run again, from its folder",
     "predict": "let a finished run label images, or compute y for a CSV of x",
     "rerun": "repeat a run from its recorded config and compare the numbers",
+    "board": "look at runs and sweeps in TensorBoard",
     "report": "a page of a sweep to look at, mail and print, and figures for a paper",
     "compare": "the same page for any runs",
 }
@@ -40,7 +41,7 @@ Examples
   fulgurite eval outputs/mnist/RUN
   fulgurite predict outputs/mnist/RUN digit.png
 
-Runs and sweeps land in outputs/; look at them with: tensorboard --logdir outputs"""
+Runs and sweeps land in outputs/; look at them with: fulgurite board"""
 
 _SWEEP = """\
 Work on a sweep as a whole.

@@ -64,13 +64,13 @@ def _column(key: str, texts: Sequence[str]) -> Any:
     # Keys that differ come first on the page, and the first five are shown.
     info = api_pb2.HParamInfo(name=key, differs=len(texts) > 1)
     kind = kind_of(texts)
-    values = [value_of(text, kind) for text in texts]
     if kind == "number":
+        numbers = [float(text) for text in texts]
         info.type = api_pb2.DATA_TYPE_FLOAT64
-        info.domain_interval.min_value, info.domain_interval.max_value = min(values), max(values)
+        info.domain_interval.min_value, info.domain_interval.max_value = min(numbers), max(numbers)
     else:
         info.type = api_pb2.DATA_TYPE_BOOL if kind == "bool" else api_pb2.DATA_TYPE_STRING
-        info.domain_discrete.extend(values)
+        info.domain_discrete.extend(value_of(text, kind) for text in texts)
     return info
 
 
