@@ -243,8 +243,13 @@ def assert_all_end(mark: str) -> None:
 TEN = ["seed=range(10)", "trainer.max_epochs=2"]
 
 
+def python_path() -> str:
+    """For a process that needs the classes beside this file."""
+    return os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+
+
 def start(mark: str, *more: str) -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "FULGURITE_TEST": mark, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "FULGURITE_TEST": mark, "PYTHONPATH": python_path()}
     # A group of its own, as a terminal gives it.
     command = [sys.executable, TRAIN, *words("processes", *more)]
     return subprocess.Popen(
@@ -321,7 +326,7 @@ def test_the_launcher_decides_no_number():
 
 @pytest.mark.slow
 def test_a_launcher_that_is_not_ours_leaves_the_same_and_what_failed_runs_again(faults, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", python_path())
     of_sweep = ["-m", "sweep.name=night", "launcher=joblib", "launcher.num_workers=2", *TINY, "seed=range(3)"]
     command = [sys.executable, TRAIN, *of_sweep, *faults(s1="raises")]
     failed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
