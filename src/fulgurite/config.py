@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fulgurite.errors import ConfigError
-from fulgurite.result import INDIFFERENT
+from fulgurite.result import INDIFFERENT, ONLOOKERS
 
 if TYPE_CHECKING:  # Hydra and OmegaConf are imported where they are used: `--help` needs CONF_DIR alone.
     from omegaconf import DictConfig
@@ -145,9 +145,9 @@ def resolve(cfg: "DictConfig", without: str = "") -> dict[str, Any]:
 
 
 def fingerprint(plain: dict[str, Any]) -> str:
-    """Digest of all that decides a run's numbers: the config without folders, loggers, launcher and progress bar."""
+    """Digest of all that decides a run's numbers: the config without folders, loggers, launcher, progress bar and pictures."""
     decisive = {key: value for key, value in plain.items() if key not in INDIFFERENT}
-    decisive["callbacks"] = {name: node for name, node in plain["callbacks"].items() if name != "progress"}
+    decisive["callbacks"] = {name: node for name, node in plain["callbacks"].items() if name not in ONLOOKERS}
     return sha256(repr(_canonical(decisive)).encode()).hexdigest()[:16]
 
 

@@ -21,6 +21,8 @@ from fulgurite.errors import RunFolderError
 FILE_NAME = "result.json"
 # Top-level keys of the config that decide no number in a record.
 INDIFFERENT = ("output_root", "logger", "launcher", "sweep")
+# Callbacks that look on.
+ONLOOKERS = ("progress", "pictures")
 Status = Literal["running", "finished", "failed", "interrupted", "pruned", "diverged"]
 _LONGEST_LINE = 500
 _PACKAGES = ("fulgurite", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "optuna", "numpy")

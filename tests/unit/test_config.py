@@ -64,10 +64,11 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_keys():
     assert config.fingerprint(turned) == config.fingerprint(plain)
 
 
-def test_early_stopping_decides_the_numbers_and_the_progress_bar_does_not():
+def test_early_stopping_decides_the_numbers_and_what_looks_on_does_not():
     plain = config.resolve(composed())
     assert config.fingerprint(config.resolve(composed("callbacks=early_stopping"))) != config.fingerprint(plain)
     assert config.fingerprint(config.resolve(composed("callbacks.progress=null"))) == config.fingerprint(plain)
+    assert config.fingerprint(config.resolve(composed("+callbacks.pictures.x=1"))) == config.fingerprint(plain)
 
 
 def test_two_runs_of_one_config_do_not_share_a_folder():

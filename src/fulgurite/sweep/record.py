@@ -12,7 +12,7 @@ from fulgurite import config
 from fulgurite.board.experiment import write_experiment
 from fulgurite.board.values import ABSENT, text_of
 from fulgurite.errors import ConfigError
-from fulgurite.result import FILE_NAME, INDIFFERENT, git_state, uncommitted, versions, write_atomically
+from fulgurite.result import FILE_NAME, INDIFFERENT, ONLOOKERS, git_state, uncommitted, versions, write_atomically
 from fulgurite.resume import record_in
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ PATCH = "uncommitted.patch"
 _LARGEST_PATCH = 1_000_000
 # Differences shown of two configs.
 _MOST_SHOWN = 5
+_ONLOOKERS = tuple(f"callbacks.{name}" for name in ONLOOKERS)
 _REMEDY = "choose another sweep.name"
 
 
@@ -234,7 +235,7 @@ def _leaves(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Dotted names and values, without what decides no number."""
     for name, value in _all_leaves(node):
         first, last = name.partition(".")[0], name.rpartition(".")[2]
-        if first not in INDIFFERENT and not name.startswith("callbacks.progress") and last != "folder":
+        if first not in INDIFFERENT and not name.startswith(_ONLOOKERS) and last != "folder":
             yield name, value
 
 
