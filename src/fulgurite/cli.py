@@ -18,6 +18,8 @@ _MODULES = {
     "board": "fulgurite.board.server",
     "report": "fulgurite.sweep.report",
     "compare": "fulgurite.report.compare",
+    "ls": "fulgurite.replay.listing",
+    "diff": "fulgurite.replay.diff",
 }
 _SWEEP_MODULES = {
     "plan": "fulgurite.plan.command",

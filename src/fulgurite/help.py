@@ -16,6 +16,8 @@ COMMANDS = {
     "board": "look at runs and sweeps in TensorBoard",
     "report": "a page of a sweep to look at, mail and print, and figures for a paper",
     "compare": "the same page for any runs",
+    "ls": "runs and sweeps, the newest first, with their objectives",
+    "diff": "what two runs, or two sweeps, have other than each other, and what came of it",
 }
 
 SWEEP_COMMANDS = {
@@ -76,10 +78,12 @@ Examples
 Say how a sweep stands, and print its leaderboard, at any time. Changes no file.
 
 Usage
-  fulgurite sweep show NAME      a sweep in outputs/sweeps, or the folder of one
+  fulgurite sweep show NAME            a sweep in outputs/sweeps, or the folder of one
+  fulgurite sweep show NAME --watch    a line for each job, drawn anew in place until the sweep ends; Ctrl-C leaves it
 
 Examples
   fulgurite sweep show night
+  fulgurite sweep show night --watch
   fulgurite sweep show my_outputs/sweeps/night""",
     "resume": """\
 Go on with a sweep, with the words that made it: what is finished is skipped, the rest goes on or is begun.

@@ -117,7 +117,7 @@ def frame(watched: Watched, total: int, width: int, height: int) -> list[Text]:
     num_shown = len(ordered) if len(ordered) <= room else max(1, room - 1)
     stands = [watched.stand(job) for job in ordered[:num_shown]]
     metrics = list(dict.fromkeys(job.result.objective.metric for job in seen if job.result.objective.metric))
-    lines = [_title(watched.folder.name, seen, stands, total), *_table(stands, metrics, width)]
+    lines = [Text(title(watched.folder.name, seen, stands, total), "bold"), *_table(stands, metrics, width)]
     if rest := Counter(job.status for job in ordered[num_shown:]):
         lines.append(Text(f"and {_counted(rest)}", "dim"))
     for line in lines:
@@ -126,13 +126,14 @@ def frame(watched: Watched, total: int, width: int, height: int) -> list[Text]:
     return lines[:height]
 
 
-def _title(name: str, seen: Sequence[Seen], stands: Sequence[Stand], total: int) -> Text:
+def title(name: str, seen: Sequence[Seen], stands: Sequence[Stand], total: int) -> str:
+    """``night: of 12 jobs 3 finished, 2 running, 7 to come; about 5 min left``."""
     statuses = Counter(job.status for job in seen)
     to_come = max(0, total - len(seen))
     counts = ", ".join(filter(None, [_counted(statuses), f"{to_come} to come" if to_come else ""]))
     left_s = seconds_left(seen, stands, to_come)
     about = "" if left_s is None else f"; about {rough(left_s)} left"
-    return Text(f"{name}: of {max(total, len(seen))} jobs {counts or 'none has begun'}{about}", "bold")
+    return f"{name}: of {max(total, len(seen))} jobs {counts or 'none has begun'}{about}"
 
 
 def seconds_left(seen: Sequence[Seen], stands: Sequence[Stand], to_come: int) -> float | None:

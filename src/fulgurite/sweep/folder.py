@@ -1,5 +1,6 @@
 """The folder of a sweep and of its jobs: where they are, and the one driver at work."""
 
+import math
 import os
 import re
 import socket
@@ -109,12 +110,22 @@ def driver_of(folder: Path) -> str:
     except OSError:
         return ""
     found = re.fullmatch(r"process (\d+) on (.+)", said)
-    if found is None or (found[2] == socket.gethostname() and not _is_alive(int(found[1]))):
+    if found is None or (found[2] == socket.gethostname() and not is_alive(int(found[1]))):
         return ""
     return said
 
 
-def _is_alive(process: int) -> bool:
+def at_work_since(folder: Path) -> float:
+    """When that process began to work on it, in seconds since 1970; infinite when there is none."""
+    try:
+        began = (folder / _LOCK).stat().st_mtime
+    except OSError:
+        return math.inf
+    return began if driver_of(folder) else math.inf
+
+
+def is_alive(process: int) -> bool:
+    """Whether there is a process of this number on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -121,7 +121,17 @@ def _plain(job: Planned, base: Mapping[str, Any]) -> dict[str, Any]:
 
 def recorded_keys(folder: Path) -> list[str]:
     """What the sweep in ``folder`` varies, in the order that names its jobs; empty when there is no record."""
-    return list(_record(folder).get("swept", {}))
+    return list(recorded_values(folder))
+
+
+def recorded_values(folder: Path) -> dict[str, str]:
+    """What the sweep in ``folder`` varies, with the values as they were typed; empty when there is no record."""
+    return dict(_record(folder).get("swept", {}))
+
+
+def recorded_base(folder: Path) -> dict[str, Any]:
+    """The config of the first job of the sweep in ``folder``; empty where it is not known."""
+    return dict(_record(folder).get("config", {}))
 
 
 def recorded_number(folder: Path) -> int:
@@ -188,7 +198,7 @@ def refuse_another(folder: Path, swept: Sequence[str], jobs: Sequence[Planned], 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """``optimizer.lr: 0.1 then, 0.2 now`` for each number of a run that two plain configs decide differently."""
-    one, other = (dict(_leaves(each)) for each in (old, new))
+    one, other = (dict(leaves(each)) for each in (old, new))
     keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
     return [f"{key}: {one.get(key, 'absent')} then, {other.get(key, 'absent')} now" for key in keys]
 
@@ -231,7 +241,7 @@ def _recorded_config(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _leaves(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def leaves(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Dotted names and values, without what decides no number."""
     for name, value in _all_leaves(node):
         first, last = name.partition(".")[0], name.rpartition(".")[2]

@@ -9,17 +9,25 @@ from fulgurite.report.collect import Row, collect
 from fulgurite.report.leaderboard import nearest, print_rows
 from fulgurite.sweep.folder import driver_of, named_folder
 from fulgurite.sweep.record import recorded_number
+from fulgurite.sweep.watch import watch
+
+_WATCH = "--watch"
+INTERRUPTED = 130
 
 
 def main(words: Sequence[str]) -> int:
     """Print where the sweep stands, and its leaderboard; returns the exit code.
 
     Raises:
-        ConfigError: for anything but the name of a sweep, or its folder.
+        ConfigError: for anything but the name of a sweep, or its folder, and ``--watch``.
     """
-    if len(words) != 1:
-        raise ConfigError(f"sweep show takes the name of one sweep, or its folder, got {' '.join(words) or 'nothing'}")
-    folder = named_folder(words[0])
+    names = [word for word in words if word != _WATCH]
+    if len(names) != 1 or names[0].startswith("-"):
+        said = " ".join(names) or "nothing"
+        raise ConfigError(f"sweep show takes the name of one sweep, or its folder, and {_WATCH}, got {said}")
+    folder = named_folder(names[0])
+    if _WATCH in words and not watch(folder):
+        return INTERRUPTED
     rows = collect(folder)
     print(f"{nearest(folder)}: {standing(folder, rows)}")
     print_rows(folder, rows)
