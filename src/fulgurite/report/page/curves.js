@@ -22,12 +22,12 @@ function pointsOf(job, name) {
 
 /** Lines to draw: their jobs, and points [epoch, value, low, high]. */
 function linesOf(name) {
-  const shown = shownJobs().filter((job) => pointsOf(job, name).length);
+  const shown = bestLast(shownJobs().filter((job) => pointsOf(job, name).length));
   if (!document.getElementById("folded").checked) {
     return shown.map((job) => ({ jobs: [job], points: pointsOf(job, name).map(([epoch, value]) => [epoch, value, value, value]) }));
   }
   const left = new Set(shown);
-  const groups = data.rows.map((row) => row.jobs.filter((job) => left.has(job))).filter((group) => group.length);
+  const groups = data.rows.toReversed().map((row) => row.jobs.filter((job) => left.has(job))).filter((group) => group.length);
   return groups.map((group) => ({ jobs: group, points: meanOf(group, name) }));
 }
 

@@ -67,7 +67,7 @@ function scaleOf(column, range, values) {
 /** A number as short as it can be, for axes. */
 function ticked(value) {
   const size = Math.abs(value);
-  if (value === 0 || (size >= 1e-3 && size < 1e5)) return String(Number(value.toPrecision(6)));
+  if (value === 0 || (size >= 1e-4 && size < 1e5)) return String(Number(value.toPrecision(6)));
   return Number(value.toPrecision(6)).toExponential().replace("+", "");
 }
 

@@ -10,7 +10,7 @@ function drawParallel() {
   const svg = canvas(place, width, PARALLEL.height, "Parallel coordinates of all jobs");
   const across = d3.scalePoint(columns.map((column) => column.id), [PARALLEL.side, width - PARALLEL.side]);
   const range = [PARALLEL.height - PARALLEL.bottom, PARALLEL.top];
-  const known = d3.range(jobs.length).filter((job) => jobs[job].metric);
+  const known = bestLast(d3.range(jobs.length).filter((job) => jobs[job].metric));
   const scales = columns.map((column) => {
     const values = known.map(column.value).filter((value) => value !== null);
     return scaleOf(column, range, values);
@@ -37,6 +37,8 @@ function drawLines(svg, known, scales, across) {
 function drawAxis(svg, column, scale, x) {
   const axis = svg.append("g").attr("class", "axis").attr("transform", `translate(${x},0)`);
   axis.call(axisOf(column === columns.at(-1) ? d3.axisRight : d3.axisLeft, scale, column, 6));
+  // Between two axes lines end at the tick: its label stands above them.
+  if (column !== columns[0] && column !== columns.at(-1)) axis.selectAll(".tick text").attr("dy", "-0.45em");
   const title = axis.append("text").attr("class", "name").attr("y", 16).attr("text-anchor", "middle");
   title.text(shortened(column.name)).append("title").text(column.key ?? column.name);
   const kind = column === objectiveColumn ? better : column.isLog ? "logarithmic" : "";

@@ -28,7 +28,10 @@ function drawControls() {
   d3.select("#controls").on("submit", (event) => event.preventDefault());
   d3.select("#clear").on("click", () => {
     words = "";
-    document.getElementById("words").value = "";
+    const box = document.getElementById("words");
+    box.value = "";
+    // The button is switched off with nothing left to clear, and would lose the focus.
+    box.focus({ preventScroll: true });
     filters.clear();
     brushes.forEach((_, id) => moveBrush(id));
     filtersChanged();

@@ -37,12 +37,13 @@ function drawSlice(place, key, shown) {
   arm(place);
 }
 
-/** Pixels that points of one value are moved aside by, in the order of their jobs, so that all can be seen. */
+/** Pixels that points of one value are moved aside by, so that all can be seen: evenly spread, the same each time. */
 function apart(key, shown) {
   const moved = new Map();
   for (const [, group] of d3.group(shown, key.value)) {
-    const step = Math.min(6, 36 / group.length);
-    group.forEach((job, at) => moved.set(job, (at - (group.length - 1) / 2) * step));
+    const width = Math.min(36, 6 * (group.length - 1));
+    // Multiples of the golden ratio: no order of the jobs shows as a pattern.
+    group.forEach((job, at) => moved.set(job, (((at + 0.5) * 0.618034) % 1 - 0.5) * width));
   }
   return moved;
 }

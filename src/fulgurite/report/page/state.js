@@ -81,6 +81,12 @@ function shownJobs() {
   return d3.range(jobs.length).filter(isShown);
 }
 
+/** Jobs with the best last, so that it is drawn over the others. */
+function bestLast(chosen) {
+  const worth = (job) => (objectiveColumn.value(job) ?? NaN) * (objective.mode === "min" ? -1 : 1);
+  return d3.sort(chosen, (one, other) => (Number.isNaN(worth(other)) - Number.isNaN(worth(one))) || worth(one) - worth(other));
+}
+
 /** As in the terminal: four decimals, or three digits and an exponent; "-" for nothing. */
 function rounded(value) {
   if (value === null || value === undefined) return "-";

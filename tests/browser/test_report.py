@@ -1,0 +1,280 @@
+"""``report.html`` in a real Chromium, opened from disk: what it shows, against ``results.csv``."""
+
+import csv
+import json
+import statistics
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from fulgurite.sweep.report import write_at_end
+
+pytestmark = pytest.mark.browser
+UNIT = Path(__file__).parents[1] / "unit" / "report"
+LABELS = [str(digit) for digit in range(10)]
+NUM_JOBS, NUM_SETTINGS = 36, 18
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory) -> Path:
+    """36 jobs: three learning rates, three widths, two activations, two seeds; the last one failed."""
+    sys.path.append(str(UNIT))
+    try:
+        written = import_module("written_sweeps")
+    finally:
+        sys.path.remove(str(UNIT))
+    folder = written.write_sweep(tmp_path_factory.mktemp("sweeps") / "night", num_epochs=6)
+    for run in folder.glob("*/"):
+        (run / "figures").mkdir()
+        counts = [[90 if at == to else at for to in range(10)] for at in range(10)]
+        plain = {"stage": "val", "labels": LABELS, "counts": counts}
+        (run / "figures" / "confusion.json").write_text(json.dumps(plain))
+    write_at_end(folder)
+    return folder
+
+
+@pytest.fixture
+def opened(page: Page, sweep: Path) -> Page:
+    page.goto((sweep / "report.html").as_uri())
+    return page
+
+
+@pytest.fixture
+def results(sweep: Path) -> list[dict[str, str]]:
+    with (sweep / "results.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def table(page: Page) -> list[list[str]]:
+    """The cells of the rows of the leaderboard that are shown."""
+    rows = page.locator("#leaderboard tbody tr:not([hidden])")
+    return [row.locator("td").all_inner_texts() for row in rows.all()]
+
+
+def shown(page: Page) -> str:
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page.locator("#shown").inner_text()
+
+
+def settings(results: list[dict[str, str]]) -> dict[tuple[str, ...], list[float]]:
+    """Values of the objective by setting."""
+    found: dict[tuple[str, ...], list[float]] = {}
+    for row in results:
+        key = (row["optimizer.lr"], row["model.hidden"], row["model.activation"])
+        found.setdefault(key, []).extend([float(row["value"])] if row["value"] else [])
+    return found
+
+
+def test_the_leaderboard_shows_mean_and_deviation_of_the_results(opened, results):
+    rows = {tuple(cells[1:4]): cells[4] for cells in table(opened)}
+    assert len(rows) == NUM_SETTINGS
+    for key, values in settings(results).items():
+        wanted = f"{statistics.fmean(values):.4f}"
+        if len(values) > 1:
+            wanted += f" ± {statistics.stdev(values):.4f}"
+        assert rows[key] == wanted
+
+
+def test_a_column_sorts_up_and_down_by_mouse_and_keyboard(opened):
+    head = opened.locator("#leaderboard thead th", has=opened.get_by_role("button", name="val/acc", exact=True))
+    button = head.get_by_role("button")
+    button.click()
+    means = [float(cells[4].split()[0]) for cells in table(opened)]
+    assert means == sorted(means)
+    assert head.get_attribute("aria-sort") == "ascending"
+    button.press("Enter")
+    assert [float(cells[4].split()[0]) for cells in table(opened)] == sorted(means, reverse=True)
+    assert head.get_attribute("aria-sort") == "descending"
+    assert opened.locator("th[aria-sort]").count() == 1
+
+
+def test_numbers_sort_as_numbers_and_lists_by_their_length(opened):
+    opened.get_by_role("button", name="hidden", exact=True).click()
+    assert [cells[2] for cells in table(opened)] == ["[16]"] * 6 + ["[64]"] * 6 + ["[256]"] * 6
+    opened.get_by_role("button", name="lr", exact=True).click()
+    assert [cells[1] for cells in table(opened)] == ["0.001"] * 6 + ["0.01"] * 6 + ["0.1"] * 6
+
+
+def test_a_row_unfolds_to_its_seeds(opened, results):
+    first = opened.locator(".unfold").first
+    first.click()
+    assert first.get_attribute("aria-expanded") == "true"
+    jobs = [row for row in table(opened) if row[0].startswith("seed")]
+    best = tuple(table(opened)[0][1:4])
+    assert [row[1] for row in jobs] == [f"{value:.4f}" for value in settings(results)[best]]
+    first.click()
+    assert len(table(opened)) == NUM_SETTINGS
+
+
+def test_the_filter_box_filters_all_of_the_page(opened):
+    opened.get_by_role("searchbox").fill("lr=0.01 RELU")
+    assert shown(opened) == f"6 of {NUM_JOBS} jobs"
+    assert {(cells[1], cells[3]) for cells in table(opened)} == {("0.01", "relu")}
+    assert opened.locator("#curves .mark").count() == 6
+    assert opened.locator("#slices figure").first.locator(".mark").count() == 6
+    assert opened.locator("#parallel .mark:not(.out)").count() == 6
+    opened.get_by_role("button", name="Clear filters").click()
+    assert shown(opened) == f"{NUM_JOBS} of {NUM_JOBS} jobs"
+    assert len(table(opened)) == NUM_SETTINGS
+
+
+def test_brushing_an_axis_keeps_the_jobs_in_that_range(opened, results):
+    box = opened.locator('#parallel .brush[data-key="objective"] .overlay')
+    box.scroll_into_view_if_needed()
+    area = box.bounding_box()
+    opened.mouse.move(area["x"] + 14, area["y"] + 1)
+    opened.mouse.down()
+    opened.mouse.move(area["x"] + 14, area["y"] + area["height"] / 4, steps=4)
+    opened.mouse.up()
+    said = shown(opened)
+    low = opened.evaluate("filters.get('objective').low")
+    kept = [row for row in results if row["value"] and float(row["value"]) >= low]
+    assert 0 < len(kept) < NUM_JOBS
+    assert said == f"{len(kept)} of {NUM_JOBS} jobs"
+    assert opened.locator("#curves .mark").count() == len(kept)
+    opened.mouse.click(area["x"] + 14, area["y"] + area["height"] - 2)
+    assert shown(opened) == f"{NUM_JOBS} of {NUM_JOBS} jobs"
+
+
+def test_fields_filter_as_a_brush_does_by_keyboard_alone(opened, results):
+    opened.locator("#parallel summary").press("Enter")
+    opened.get_by_label("lr from").focus()
+    opened.keyboard.type("0.005")
+    wanted = [row for row in results if float(row["optimizer.lr"]) >= 0.005]
+    assert shown(opened) == f"{len(wanted)} of {NUM_JOBS} jobs"
+    assert opened.locator('#parallel .brush[data-key="optimizer.lr"] .selection').bounding_box()["height"] > 20
+    opened.get_by_role("checkbox", name="tanh").press("Space")
+    wanted = [row for row in wanted if row["model.activation"] == "relu"]
+    assert shown(opened) == f"{len(wanted)} of {NUM_JOBS} jobs"
+    opened.get_by_role("button", name="Clear filters").press("Enter")
+    assert shown(opened) == f"{NUM_JOBS} of {NUM_JOBS} jobs"
+    assert opened.get_by_label("lr from").input_value() == ""
+    assert opened.get_by_role("checkbox", name="tanh").is_checked()
+
+
+def test_pointing_at_a_row_highlights_its_jobs_everywhere(opened):
+    opened.locator("tr.setting").nth(3).hover()
+    numbers = opened.locator("tr.setting").nth(3).get_attribute("data-jobs").split(",")
+    for place in ("#parallel .mark", "#curves .mark", "#slices figure:first-child .mark"):
+        hot = opened.locator(f"{place}.hot")
+        assert sorted(hot.evaluate_all("marks => marks.map((mark) => mark.dataset.jobs)")) == sorted(numbers)
+    opened.locator("h1").hover()
+    assert opened.locator(".hot").count() == 0
+
+
+def test_arrow_keys_walk_through_the_curves_and_highlight_their_rows(opened):
+    opened.locator("#curves .mark[tabindex='0']").focus()
+    opened.keyboard.press("End")
+    label = opened.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert label == opened.locator("#tip").inner_text()
+    # The best is drawn last.
+    best = opened.evaluate("data.best.job")
+    assert opened.evaluate("document.activeElement.dataset.jobs") == str(best)
+    assert opened.locator("tr.setting.hot").count() == 1
+    assert opened.locator("tr.setting").first.get_attribute("class") == "setting hot"
+    opened.keyboard.press("ArrowLeft")
+    assert opened.evaluate("document.activeElement.getAttribute('aria-label')") != label
+    assert opened.locator("#curves .mark[tabindex='0']").count() == 1
+
+
+def test_curves_show_the_chosen_metric_and_fold_the_seeds(opened):
+    opened.get_by_label("Metric").select_option("train/loss")
+    marks = opened.locator("#curves .mark")
+    assert marks.count() == NUM_JOBS - 1
+    assert "train/loss" in marks.first.get_attribute("aria-label")
+    opened.get_by_label("mean over seeds").check()
+    assert marks.count() == NUM_SETTINGS
+    assert opened.locator("#curves .band").count() == NUM_SETTINGS - 1
+
+
+def test_the_axes_of_rates_are_logarithmic_and_those_of_choices_are_not(opened):
+    ticks = opened.locator("#parallel .axis").first.locator(".tick text").all_text_contents()
+    assert sorted(ticks) == ["0.001", "0.01", "0.1"]
+    places = [opened.evaluate(f"brushes.get('optimizer.lr').scale({rate})") for rate in (0.001, 0.01, 0.1)]
+    assert places[0] - places[1] == pytest.approx(places[1] - places[2])
+    kinds = opened.locator("#parallel .kind").all_text_contents()
+    assert kinds == ["logarithmic", "", "", "higher is better"]
+
+
+def test_heat_maps_show_the_means_over_everything_else(opened, results):
+    assert opened.locator("#heatmaps figure").count() == 3
+    label = opened.locator('#heatmaps .mark[aria-label^="lr=0.01 hidden=[64]"]').get_attribute("aria-label")
+    values = [float(r["value"]) for r in results if (r["optimizer.lr"], r["model.hidden"]) == ("0.01", "[64]")]
+    assert label == f"lr=0.01 hidden=[64]: mean {statistics.fmean(values):.4f} of 4 jobs"
+
+
+def test_importance_confusion_failures_and_commands_are_there(opened, results):
+    assert opened.locator(".shares .key").all_inner_texts()[0] == "optimizer.lr"
+    assert opened.locator("table.confusion tbody td").nth(11).inner_text() == "90"
+    (lost,) = [row for row in results if row["status"] == "failed"]
+    said = opened.locator("#failed li").inner_text()
+    assert lost["error"] == "RuntimeError: shapes </script> do not fit"
+    assert lost["error"] in said
+    assert f"{lost['folder']}/train.log" in said
+    best = max((row for row in results if row["value"]), key=lambda row: float(row["value"]))
+    commands = opened.locator(".commands code").all_inner_texts()
+    assert commands[0].startswith("fulgurite rerun")
+    assert commands[0].endswith(best["folder"])
+    assert commands[1].startswith("fulgurite eval")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(opened, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    opened.emulate_media(color_scheme=scheme)
+    opened.locator(".unfold").first.click()
+    opened.locator("#parallel summary").click()
+    found = Axe().run(opened).response["violations"]
+    grave = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+    assert grave == []
+
+
+def test_the_theme_follows_the_system_until_the_button_is_pressed(opened):
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = opened.evaluate(ground)
+    opened.emulate_media(color_scheme="dark")
+    dark = opened.evaluate(ground)
+    assert dark != light
+    opened.get_by_role("button", name="Switch between light and dark").click()
+    assert opened.evaluate(ground) == light
+
+
+@pytest.mark.parametrize("width", [400, 320])
+def test_a_narrow_page_scrolls_within_its_tables_alone(opened, width):
+    opened.set_viewport_size({"width": width, "height": 800})
+    opened.reload()
+    assert opened.evaluate("document.documentElement.scrollWidth") == width
+    assert opened.evaluate("document.querySelector('#leaderboard .scroll').scrollWidth") > width
+    assert opened.evaluate("document.querySelector('#curves svg').getBoundingClientRect().right") <= width
+
+
+def test_on_paper_all_is_there_and_light(opened):
+    opened.emulate_media(media="print", color_scheme="dark")
+    assert not opened.locator("#controls").is_visible()
+    assert opened.locator("#leaderboard table").is_visible()
+    assert opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert opened.evaluate("getComputedStyle(document.body).color") == "rgb(29, 35, 44)"
+
+
+def test_a_real_sweep_of_four_runs_shows_the_numbers_of_its_runs(page, tmp_path):
+    words = "launcher=fused model=linear optimizer.lr=1e-3,1e-1 seed=1,2 trainer.max_epochs=2 trainer=cpu"
+    words += " data.train_subset=500 sweep.name=four"
+    line = [sys.executable, "-c", "from fulgurite.cli import main; main()", "train", "-m", *words.split()]
+    subprocess.run(line, cwd=tmp_path, check=True, capture_output=True)
+    folder = tmp_path / "outputs" / "sweeps" / "four"
+    page.goto((folder / "report.html").as_uri())
+    values: dict[str, list[float]] = {}
+    for path in sorted(folder.glob("*/result.json")):
+        result = json.loads(path.read_text())
+        (lr,) = [each for each in result["overrides"] if each.startswith("optimizer.lr=")]
+        values.setdefault(lr.partition("=")[2], []).append(result["objective"]["value"])
+    assert {cells[1]: cells[2].split()[0] for cells in table(page)} == {
+        lr: f"{statistics.fmean(both):.4f}" for lr, both in values.items()
+    }
+    assert page.locator("#curves .mark").count() == 4
+    assert page.locator("#importance .reason").inner_text() == "cannot be told: it needs 8 finished jobs, there are 4"
