@@ -121,6 +121,12 @@ def test_a_report_needs_files_alone(name):
     assert not imports(name) & (HEAVY - {"matplotlib"})
 
 
+@pytest.mark.parametrize("name", of("board"))
+def test_what_is_written_for_tensorboard_needs_values_and_files_alone(name):
+    assert ours(name) <= {"fulgurite.errors", "fulgurite.result", "fulgurite.report.collect", *of("board")}
+    assert not imports(name) & HEAVY
+
+
 @pytest.mark.parametrize("name", [f"fulgurite.{name}" for name in LIGHT] + of("report") + PLUGINS)
 def test_importing_it_imports_no_torch(name):
     seen: set[str] = set()

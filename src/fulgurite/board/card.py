@@ -1,5 +1,6 @@
 """The card on the Text tab: what was run, of which code, with which config. Markdown."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 from fulgurite.result import Result
 
 TAG = "run"
+_WIDTH = 100
 
 
 def card(result: Result, config: Mapping[str, Any]) -> str:
@@ -17,9 +19,9 @@ def card(result: Result, config: Mapping[str, Any]) -> str:
         result: its record.
         config: the composed config as plain values, all interpolations resolved.
     """
-    resolved = yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
+    resolved = yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=None, allow_unicode=True, width=_WIDTH)
     parts = [
-        f"### Command\n\n{_code(result.command)}",
+        f"### Command\n\n{_code(_folded(result.command))}",
         f"### Overrides\n\n{_code(chr(10).join(result.overrides) or 'none: the defaults')}",
         f"### Code\n\n{_table({'commit': _commit(result.git), 'fingerprint of the config': result.fingerprint})}",
         f"### Versions\n\n{_table(result.versions)}",
@@ -32,6 +34,16 @@ def _commit(git: Mapping[str, Any]) -> str:
     if not git:
         return "not in a git repository"
     return f"{git['commit']}{', with changes that are not committed' if git.get('dirty') else ''}"
+
+
+def _folded(command: str) -> str:
+    """A command line on several, as a shell reads it: the card is not as wide as some of them."""
+    lines = [""]
+    for word in map(shlex.quote, shlex.split(command)):
+        if lines[-1] and len(lines[-1]) + len(word) > _WIDTH:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return " \\\n  ".join(lines)
 
 
 def _code(text: str) -> str:

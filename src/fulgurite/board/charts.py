@@ -10,7 +10,7 @@ _CHARTS = {
     "score: validation": ["val/(?!loss$|noise_floor$)"],
     "score: training": ["train/(?!loss$|loss_step$|noise_floor$)"],
     "learning rate": ["lr$"],
-    "gradient norm": ["grad_norm"],
+    "gradient norm": ["grad_norm$"],
     "samples a second": ["speed/samples_per_s$"],
     "seconds an epoch": ["speed/epoch_s$"],
 }
