@@ -43,7 +43,7 @@ def test_a_run_prints_its_epochs_its_results_and_what_to_type_next(finished):
     assert done.stdout.count("epoch ") >= 2
     test_accuracy = read_result(folder).metrics["test/acc"]
     assert f"{test_accuracy:.4f}"[:5] in done.stdout
-    for command in ("fulgurite eval", "fulgurite predict", "tensorboard --logdir"):
+    for command in ("fulgurite eval", "fulgurite predict", "fulgurite board", "Best checkpoint: "):
         assert command in done.stdout
 
 

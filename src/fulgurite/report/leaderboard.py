@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,14 @@ def print_leaderboard(folder: Path) -> None:
         problem = f" could not be written: {error.strerror}"
     print_rows(folder, rows)
     if rows:
+        print(f"Curves: {board_command(folder)}")
         print(f"{nearest(folder / CSV_NAME)}{problem}" if problem else f"Wrote {nearest(folder / CSV_NAME)}")
+
+
+def board_command(folder: Path) -> str:
+    """What opens the curves of a sweep, as it can be typed in the current folder."""
+    is_near = os.path.abspath(folder) == os.path.abspath(Path("outputs", "sweeps", folder.name))
+    return f"fulgurite board {shlex.quote(folder.name if is_near else nearest(folder))}"
 
 
 def write_csv(folder: Path, rows: Sequence[Row]) -> Path:

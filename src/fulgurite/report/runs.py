@@ -123,10 +123,9 @@ def _sweep(folder: Path, driver: str) -> Entry:
     ended = num_failed + sum(status in ("finished", "pruned") for status in statuses)
     ways = {"running": bool(driver), f"{num_failed} failed": num_failed > 0, "unfinished": ended < num_jobs}
     status = next((name for name, holds in ways.items() if holds), "finished")
-    best = rows[0] if rows and rows[0].mean is not None else None
-    return Entry(
-        folder, "sweep", status, _metric(rows), best and best.mean, num_finished, num_jobs, _changed(folder, rows)
-    )
+    # The best row stands first.
+    value = rows[0].mean if rows else None
+    return Entry(folder, "sweep", status, _metric(rows), value, num_finished, num_jobs, _changed(folder, rows))
 
 
 def _metric(rows: list[Row]) -> str:

@@ -1,4 +1,4 @@
-"""The end of a run: what came out, and what to type next."""
+"""The end of a run: what came out, where it is, and what to type next."""
 
 import shlex
 from pathlib import Path
@@ -10,6 +10,8 @@ from rich.text import Text
 from fulgurite.report.leaderboard import nearest
 from fulgurite.report.table import rounded
 from fulgurite.result import Result, read_result
+
+_BEST = Path("checkpoints", "best.ckpt")
 
 
 def print_summary(folder: Path) -> None:
@@ -32,6 +34,8 @@ def print_summary(folder: Path) -> None:
     if result.status != "finished":
         reason = "" if result.error is None else f": {result.error.message or result.error.type}"
         console.print(Text(f"The run is {result.status}{reason}"), soft_wrap=True)
+    for name, path in _places(folder):
+        console.print(Text(f"{name}: {nearest(path)}"), soft_wrap=True)
     console.print("Next:")
     for command in next_commands(folder, result):
         console.print(Text(f"  {command}"), soft_wrap=True)
@@ -44,7 +48,7 @@ def next_commands(folder: Path, result: Result) -> list[str]:
     return [
         f"fulgurite eval {run}",
         f"fulgurite predict {run} {sample}",
-        f"tensorboard --logdir {shlex.quote(nearest(_root(folder)))}",
+        f"fulgurite board {run}",
         "python train.py -m model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3",
     ]
 
@@ -56,7 +60,7 @@ def _numbers(result: Result) -> list[tuple[str, str]]:
     return best + [(name, rounded(value)) for name, value in tests.items()]
 
 
-def _root(folder: Path) -> Path:
-    """The folder of all runs, two up; the run itself where that would be the current folder or above it."""
-    root = folder.resolve().parents[min(1, len(folder.resolve().parents) - 1)]
-    return folder if Path.cwd().is_relative_to(root) else root
+def _places(folder: Path) -> list[tuple[str, Path]]:
+    """The run folder, and the best checkpoint where there is one."""
+    best = folder / _BEST
+    return [("Run folder", folder), *([("Best checkpoint", best)] if best.is_file() else [])]

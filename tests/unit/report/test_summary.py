@@ -43,7 +43,7 @@ def test_the_next_commands_name_the_run_as_seen_from_here(tmp_path, capsys, monk
     assert commands[:3] == [
         ["fulgurite", "eval", "outputs/mnist/cnn run"],
         ["fulgurite", "predict", "outputs/mnist/cnn run", "digit.png"],
-        ["tensorboard", "--logdir", "outputs"],
+        ["fulgurite", "board", "outputs/mnist/cnn run"],
     ]
     assert commands[3][:3] == ["python", "train.py", "-m"]
 
@@ -67,12 +67,19 @@ def test_a_diverged_run_says_so(tmp_path, capsys):
     assert "The run is diverged: the training loss became infinite" in lines
 
 
-def test_a_run_that_is_told_to_stay_in_the_current_folder_gets_no_board_of_everything_above(
-    tmp_path, capsys, monkeypatch
-):
+def test_the_folder_and_the_best_checkpoint_are_named(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    lines = summary_of(tmp_path / "runs" / "one", capsys)
-    assert any(line.strip() == "tensorboard --logdir runs/one" for line in lines)
+    folder = tmp_path / "outputs" / "mnist" / "cnn"
+    folder.mkdir(parents=True)
+    Result("finished", Objective("val/acc", "max", 0.9)).write(folder)
+    print_summary(folder)
+    without = capsys.readouterr().out.splitlines()
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "best.ckpt").touch()
+    print_summary(folder)
+    lines = capsys.readouterr().out.splitlines()
+    assert "Run folder: outputs/mnist/cnn" in lines
+    assert set(lines) - set(without) == {"Best checkpoint: outputs/mnist/cnn/checkpoints/best.ckpt"}
 
 
 def test_a_folder_without_a_record_is_refused(tmp_path):
