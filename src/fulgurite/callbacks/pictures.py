@@ -1,0 +1,206 @@
+"""Pictures of a run, in TensorBoard and in its folder: its data, what the network does, and where it is wrong.
+
+They look at a run between two epochs and leave it as it was: the same weights come out with and without them. All they
+may take is a share of the run's time and some megabytes; what does not fit is left out. What is drawn is in the files
+``pictures_*.py`` beside this one, in the order of ``pictures_kinds.py``; how it is drawn is in ``figures/``.
+"""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from fulgurite.callbacks import pictures_graph
+from fulgurite.callbacks.pictures_board import Board
+from fulgurite.callbacks.pictures_budget import Budget
+from fulgurite.callbacks.pictures_kinds import KINDS, Kind
+from fulgurite.callbacks.pictures_scene import Scene, Seen, untouched
+from fulgurite.errors import ConfigError, check_bool, check_int
+from fulgurite.result import write_atomically
+
+log = logging.getLogger(__name__)
+
+# TensorBoard keeps as many pictures of a tag.
+_ROUNDS = 10
+
+
+_GRAPH, _EMBEDDING = "model graph", "embedding"
+_GRAPH_S = 0.12
+
+
+class Pictures(pl.Callback):
+    """Draws pictures after the first epoch of every ``every_n_epochs``, and after the last.
+
+    Without TensorBoard only the files of the last epoch are written. Of several devices the first one draws.
+
+    Args:
+        folder: of the files: a PNG of each picture of the last epoch, and ``confusion.json``.
+        enabled: false switches everything off.
+        every_n_epochs: ``auto`` for ten times in the run.
+        share_of_time: of the run's time, in [0, 1], that pictures may take.
+        max_mb: megabytes of TensorBoard's events that they may take.
+        graph: the model graph: ``auto`` when there is time for it, true in any case, false never.
+        embedding: for the projector, write what the last layer reads of 500 samples, at the end, whatever it takes.
+        strict: end the run when a picture has a fault, instead of a line in the log.
+        clock: seconds, to measure with.
+
+    Raises:
+        ConfigError: naming the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        enabled: bool = True,
+        every_n_epochs: int | str = "auto",
+        share_of_time: float = 0.05,
+        max_mb: float = 2.0,
+        graph: bool | str = "auto",
+        embedding: bool = False,
+        strict: bool = False,
+        clock: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self.folder = Path(folder)
+        self.enabled = check_bool("enabled", enabled)
+        if every_n_epochs != "auto":
+            check_int("every_n_epochs", every_n_epochs)
+        self.every_n_epochs = every_n_epochs
+        self.budget = Budget(share_of_time, max_mb, clock)
+        if graph != "auto" and not isinstance(graph, bool):
+            raise ConfigError(f"graph must be auto, true or false, got {graph!r}")
+        self.graph = graph
+        self.embedding = check_bool("embedding", embedding)
+        self.strict = check_bool("strict", strict)
+        self._seen = Seen()
+        self._told: set[str] = set()
+        self._failed: set[str] = set()
+        self._graph_is_due = graph is not False
+        self._epochs_before, self._steps_before = 0, 0
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._epochs_before, self._steps_before = _epochs(trainer), trainer.global_step
+        self.budget.start(_done(trainer) if self._epochs_before else 0.0)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the validation before."""
+        self._seen = Seen()
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *rest: Any
+    ) -> None:
+        """Collect what the model said to a validation batch."""
+        if self._draws(trainer) and not trainer.sanity_checking and not (rest and rest[0]):
+            self._safely("validation", partial(self._seen.add, batch, outputs))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the epoch that has just ended, when it is its turn: now its checkpoints are written."""
+        epochs = _epochs(trainer)
+        if self._draws(trainer) and epochs > self._epochs_before and epochs % self._every(trainer) == 0:
+            board = Board(_writer(trainer), self.folder, self.budget)
+            if board.writer is not None:
+                self._draw(Scene(trainer, pl_module, self._seen, epochs), board, is_last=False)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the last epoch."""
+        if self._draws(trainer) and trainer.global_step > self._steps_before:
+            board = Board(_writer(trainer), self.folder, self.budget)
+            self._draw(Scene(trainer, pl_module, self._seen, _epochs(trainer)), board, is_last=True)
+            log.info("pictures took %.2g s and %.2g MB", self.budget.spent_s, self.budget.num_bytes / 1e6)
+        # Images of the validation need not outlive it.
+        self._seen = Seen()
+
+    def _draws(self, trainer: pl.Trainer) -> bool:
+        return self.enabled and trainer.is_global_zero and trainer.state.fn == "fit"
+
+    def _every(self, trainer: pl.Trainer) -> int:
+        if isinstance(self.every_n_epochs, int):
+            return self.every_n_epochs
+        return math.ceil(max(trainer.max_epochs or 0, 1) / _ROUNDS)
+
+    def _draw(self, scene: Scene, board: Board, is_last: bool) -> None:
+        with untouched(scene.model):
+            if is_last and len(scene.seen):
+                self._safely("counts", partial(self._write_counts, scene))
+            for kind in KINDS:
+                if kind.applies(scene) and self._has_time_for(kind.name, kind.guess_s, is_last):
+                    self._safely(kind.name, partial(self._add, kind, scene, board, is_last))
+            if board.writer is not None:
+                self._draw_graph(scene, board, is_last)
+            if is_last and self.embedding and board.writer is not None and pictures_graph.has_embedding(scene):
+                self._safely(_EMBEDDING, partial(pictures_graph.add_embedding, scene, board.writer))
+
+    def _has_time_for(self, name: str, guess_s: float, is_last: bool) -> bool:
+        """Whether it fits into the time; that it does not is said once."""
+        if name in self._failed:
+            return False
+        fits = self.budget.has_time_for(name, guess_s, is_last)
+        if not fits:
+            self._tell(name, "there is no time for it yet")
+        return fits
+
+    def _add(self, kind: Kind, scene: Scene, board: Board, is_last: bool) -> None:
+        for drawn in kind.draw(scene):
+            if not board.add(drawn, scene.epochs, _done(scene.trainer), is_last):
+                self._tell(kind.name, "it would be more than callbacks.pictures.max_mb")
+
+    def _draw_graph(self, scene: Scene, board: Board, is_last: bool) -> None:
+        if not self._graph_is_due or not scene.is_callable:
+            return
+        if self.graph is True or self._has_time_for(_GRAPH, _GRAPH_S, is_last):
+            self._graph_is_due = False
+            self._safely(_GRAPH, partial(self._add_graph, scene, board))
+
+    def _add_graph(self, scene: Scene, board: Board) -> None:
+        # It is written once: it need not leave room for others.
+        if not board.add_graph(pictures_graph.trace(scene), done=1.0, is_last=True):
+            self._tell(_GRAPH, "it would be more than callbacks.pictures.max_mb")
+
+    def _write_counts(self, scene: Scene) -> None:
+        counts = scene.seen.counts().tolist()
+        table = {"stage": "val", "labels": [str(each) for each in range(len(counts))], "counts": counts}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / "confusion.json", json.dumps(table) + "\n")
+
+    def _safely(self, name: str, do: Callable[[], None]) -> None:
+        """Do it and count its time. A fault is one line, with a traceback in the log, and it is not tried again."""
+        try:
+            with self.budget.timed(name):
+                do()
+        except Exception as error:
+            if self.strict:
+                raise
+            if name not in self._failed:
+                log.warning("no picture of the %s, the run goes on: %s", name, str(error).partition("\n")[0])
+                log.info("the fault in the picture of the %s", name, exc_info=True)
+            self._failed.add(name)
+
+    def _tell(self, name: str, reason: str) -> None:
+        if name not in self._told:
+            log.info("left out of the pictures: %s; %s", name, reason)
+        self._told.add(name)
+
+
+def _epochs(trainer: pl.Trainer) -> int:
+    """Epochs completed."""
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return progress.processed
+
+
+def _done(trainer: pl.Trainer) -> float:
+    """The part of the run that is done; 1 when its end is not known."""
+    last = trainer.max_epochs or -1
+    return min(1.0, _epochs(trainer) / last) if last > 0 else 1.0
+
+
+def _writer(trainer: pl.Trainer) -> Any:
+    """TensorBoard's writer, when it is one of the loggers."""
+    found = (each.experiment for each in trainer.loggers if isinstance(each, TensorBoardLogger))
+    return next(found, None)

@@ -1,0 +1,105 @@
+"""Pictures of the data and of what a network makes of one or two numbers.
+
+Shapes: N samples, P points, G places along a side, C classes.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from fulgurite.callbacks.pictures_board import Drawn, Image
+from fulgurite.callbacks.pictures_outputs import to_shown
+from fulgurite.callbacks.pictures_scene import Scene
+from fulgurite.data.draws import Draws
+from fulgurite.data.in_memory import Augmentations
+from fulgurite.data.synthetic import Synthetic
+from fulgurite.figures.colours import CLASSES, VIRIDIS, linear_scale
+from fulgurite.figures.curves import Curve, Points, curves
+from fulgurite.figures.image_grid import image_grid, to_grey_levels
+from fulgurite.figures.plane import decision_regions, height_map
+from fulgurite.randomness import Stream, derive_seed
+
+_NUM_SAMPLES, _NUM_POINTS, _NUM_PLACES, _SIDE = 30, 200, 200, 64
+
+
+def has_samples(scene: Scene) -> bool:
+    """Whether the data are images of ours."""
+    return scene.spec is not None and scene.spec.is_image
+
+
+def draw_samples(scene: Scene) -> Iterator[Drawn]:
+    """The first training images, augmented as in training, by numbers of their own."""
+    data = scene.data
+    assert data is not None
+    x, y = (each[:_NUM_SAMPLES] for each in data.part("train"))
+    generator = torch.Generator(x.device)
+    generator.manual_seed(derive_seed(data.seed, Stream.AUGMENTATION, scene.epochs))
+    if data.augmentation:
+        x = Augmentations(data.augmentation)(x, Draws(generator, len(x)))
+    names = ", ".join(type(each).__name__.lower() for each in data.augmentation)
+    pixels = image_grid(
+        to_grey_levels(to_shown(data.encode(x)).cpu().numpy()),
+        title="Training samples",
+        subtitle=f"augmentation: {names or 'none'}",
+        columns=6,
+        rows=5,
+        captions=[str(each) for each in y.tolist()] if y.dim() == 1 else (),
+    )
+    yield Image("viz_data/samples", pixels)
+
+
+def has_fit(scene: Scene) -> bool:
+    """Whether one number is predicted from one."""
+    return scene.is_callable and _sizes(scene) == ("regression", (1,), 1)
+
+
+def draw_fit(scene: Scene) -> Iterator[Drawn]:
+    """The fit, the truth with the noise where they are known, and some training points."""
+    data = scene.data
+    assert data is not None
+    x, y = (each[:_NUM_POINTS].cpu() for each in data.part("train"))
+    places = torch.linspace(float(x.min()), float(x.max()), _NUM_PLACES).unsqueeze(1)
+    across = places[:, 0].numpy()
+    lines = [Curve(across, scene.predict(places)[:, 0].numpy(), "fit", CLASSES[1])]
+    if isinstance(data, Synthetic):
+        words = "truth ± noise" if data.noise_std else "truth"
+        truth = data.clean(places)[:, 0].numpy()
+        lines.insert(0, Curve(across, truth, words, CLASSES[0], spread=data.noise_std))
+    points = Points(x[:, 0].numpy(), y[:, 0].numpy(), "training points")
+    pixels = curves(lines, [points], title=f"Fit after epoch {scene.epochs}", x_label="x", y_label="y")
+    yield Image("viz_outputs/fit", pixels)
+
+
+def has_plane(scene: Scene) -> bool:
+    """Whether a class or one number is predicted from two numbers."""
+    task, shape, number = _sizes(scene)
+    return scene.is_callable and shape == (2,) and (task == "classification" or number == 1)
+
+
+def draw_plane(scene: Scene) -> Iterator[Drawn]:
+    """What is predicted where, and some validation points."""
+    data = scene.data
+    assert data is not None
+    points, targets = (each[:_NUM_POINTS].cpu() for each in data.part("val"))
+    low, high = points.min(dim=0).values, points.max(dim=0).values
+    room = (high - low) * 0.06
+    sides = [torch.linspace(float(a), float(b), _SIDE) for a, b in zip(low - room, high + room, strict=True)]
+    down, across = torch.meshgrid(sides[1], sides[0], indexing="ij")
+    said = scene.predict(torch.stack([across, down], dim=2).view(-1, 2)).view(_SIDE, _SIDE, -1)
+    (x, y) = ((float(side[0]), float(side[-1])) for side in sides)
+    where = f"epoch {scene.epochs} · with validation points"
+    if data.spec.task == "classification":
+        shares = said.softmax(dim=2).numpy()
+        title = "Decision boundary"
+        pixels = decision_regions(shares, points.numpy(), targets.numpy(), title=title, subtitle=where, x=x, y=y)
+    else:
+        values, heights = said[..., 0].numpy(), targets[:, 0].numpy()
+        scale = linear_scale(np.concatenate([values.ravel(), heights]), VIRIDIS, "prediction")
+        pixels = height_map(values, points.numpy(), heights, title="Prediction", subtitle=where, x=x, y=y, scale=scale)
+    yield Image("viz_outputs/plane", pixels)
+
+
+def _sizes(scene: Scene) -> tuple[str, tuple[int, ...], int]:
+    spec = scene.spec
+    return ("", (), 0) if spec is None else (spec.task, spec.input_shape, spec.num_outputs)

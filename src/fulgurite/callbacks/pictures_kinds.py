@@ -1,0 +1,43 @@
+"""The kinds of pictures, the most telling first."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from fulgurite.callbacks import pictures_data as data
+from fulgurite.callbacks import pictures_inside as inside
+from fulgurite.callbacks import pictures_outputs as outputs
+from fulgurite.callbacks import pictures_weights as weights
+from fulgurite.callbacks.pictures_board import Drawn
+from fulgurite.callbacks.pictures_scene import Scene
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of picture.
+
+    Attributes:
+        name: for messages.
+        guess_s: seconds that it takes on a slow machine, as long as nothing is known.
+        applies: whether there is something to draw.
+        draw: draws it.
+    """
+
+    name: str
+    guess_s: float
+    applies: Callable[[Scene], bool]
+    draw: Callable[[Scene], Iterator[Drawn]]
+
+
+KINDS = (
+    Kind("fit", 0.012, data.has_fit, data.draw_fit),
+    Kind("plane", 0.015, data.has_plane, data.draw_plane),
+    Kind("confusion matrix", 0.012, outputs.has_matrix, outputs.draw_matrix),
+    Kind("most wrong", 0.012, outputs.has_wrong, outputs.draw_wrong),
+    Kind("weights", 0.012, weights.has_units, weights.draw_units),
+    Kind("filters", 0.010, weights.has_filters, weights.draw_filters),
+    Kind("state over time", 0.012, inside.has_states, inside.draw_states),
+    Kind("samples", 0.012, data.has_samples, data.draw_samples),
+    Kind("histograms", 0.030, inside.has_histograms, inside.draw_histograms),
+    Kind("precision and recall", 0.015, outputs.has_curves, outputs.draw_curves),
+    Kind("feature maps", 0.020, inside.has_maps, inside.draw_maps),
+)

@@ -1,0 +1,172 @@
+"""What pictures look at, and how to look without leaving a trace.
+
+Shapes: N samples, B batch, C classes, S one sample as the model sees it.
+"""
+
+import random
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
+from torch import Tensor, nn
+
+from fulgurite.data.in_memory import InMemoryData
+from fulgurite.models.supervised import Supervised
+from fulgurite.spec import DataSpec
+
+# Samples that are kept of each validation batch.
+NUM_WORST = 25
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """Samples that were taken for another class, the surest first: B of them.
+
+    Attributes:
+        x: B x S.
+        label: B, the true classes.
+        guess: B, the classes they were taken for.
+        share: B, the probabilities of the guesses.
+    """
+
+    x: Tensor
+    label: Tensor
+    guess: Tensor
+    share: Tensor
+
+
+class Seen:
+    """Outputs of a validation of classes, collected as its batches pass by; on the device until they are asked for."""
+
+    def __init__(self) -> None:
+        self._outputs: list[Tensor] = []
+        self._targets: list[Tensor] = []
+        self._worst: list[Wrong] = []
+
+    def add(self, batch: Any, outputs: Any) -> None:
+        """Keep a batch, if it is one of ours: (x, class numbers) with scores as ``output``."""
+        scores = outputs.get("output") if isinstance(outputs, Mapping) else None
+        if scores is None or scores.dim() != 2 or not isinstance(batch, tuple | list) or len(batch) != 2:
+            return
+        x, y = batch
+        if y.dtype != torch.int64 or y.dim() != 1:
+            return
+        self._outputs.append(scores)
+        self._targets.append(y)
+        share, guess = scores.float().softmax(dim=1).max(dim=1)
+        surest = share.where(guess != y, -1.0).topk(min(NUM_WORST, len(y))).indices
+        self._worst.append(Wrong(x[surest], y[surest], guess[surest], share[surest]))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._targets))
+
+    def outputs(self) -> tuple[Tensor, Tensor]:
+        """Scores N x C and classes N, on the CPU."""
+        return torch.cat(self._outputs).float().cpu(), torch.cat(self._targets).cpu()
+
+    def counts(self) -> np.ndarray:
+        """How often each class (row) was taken for each (column), C x C."""
+        scores, y = self.outputs()
+        number = scores.shape[1]
+        return torch.bincount(y * number + scores.argmax(dim=1), minlength=number**2).view(number, number).numpy()
+
+    def worst(self) -> Wrong:
+        """The most wrong of all, on the CPU; none where all were right."""
+        x, label, guess, share = (
+            torch.cat([getattr(each, name) for each in self._worst]).cpu() for name in ("x", "label", "guess", "share")
+        )
+        order = share.where(guess != label, -1.0).argsort(descending=True, stable=True)
+        order = order[: min(NUM_WORST, int((guess != label).sum()))]
+        return Wrong(x[order], label[order], guess[order], share[order])
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A run after an epoch.
+
+    Attributes:
+        trainer: of the run.
+        model: what is trained.
+        seen: the last validation.
+        epochs: completed.
+    """
+
+    trainer: pl.Trainer
+    model: pl.LightningModule
+    seen: Seen
+    epochs: int
+
+    @property
+    def data(self) -> InMemoryData | None:
+        """The data, when it is one of ours."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data if isinstance(data, InMemoryData) else None
+
+    @property
+    def spec(self) -> DataSpec | None:
+        """Sizes and task of the data, when it is one of ours."""
+        return None if self.data is None else self.data.spec
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this process holds the whole model."""
+        return type(self.trainer.strategy) in (SingleDeviceStrategy, DDPStrategy)
+
+    @property
+    def is_callable(self) -> bool:
+        """Whether this process alone may call the model on samples of ``data``."""
+        return self.is_whole and self.data is not None and isinstance(self.model, Supervised)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Raw samples as the model sees them."""
+        assert self.data is not None
+        parameter = next(self.model.parameters())
+        return self.data.encode(x.to(parameter.device)).to(parameter.dtype)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """What the model says to raw samples (B x C), on the CPU."""
+        return self.model(self.encode(x)).float().cpu()
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Let a model be called, in evaluation mode and without gradients, and leave everything as it was.
+
+    That is: the mode of each layer, and the states of the generators of torch, numpy and Python.
+    """
+    modes = [(each, each.training) for each in model.modules()]
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    on_device = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
+    try:
+        with torch.no_grad(), _eager(model):
+            model.eval()
+            yield
+    finally:
+        for each, training in modes:
+            each.training = training
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+        if on_device is not None:
+            torch.cuda.set_rng_state(on_device)
+
+
+@contextmanager
+def _eager(model: nn.Module) -> Iterator[None]:
+    """Call what ``torch.compile`` has compiled as it was written: another batch size would compile it anew."""
+    with ExitStack() as stack:
+        if "torch._dynamo" in sys.modules and any(map(_is_compiled, model.modules())):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        yield
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    own = vars(module)
+    is_compiled = own.get("_compiled_call_impl") is not None or own.get("_compiler_ctx") is not None
+    return is_compiled or hasattr(module, "dynamo_ctx")
