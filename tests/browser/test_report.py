@@ -5,8 +5,10 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from playwright.sync_api import Page
@@ -19,14 +21,19 @@ LABELS = [str(digit) for digit in range(10)]
 NUM_JOBS, NUM_SETTINGS = 36, 18
 
 
-@pytest.fixture(scope="module")
-def sweep(tmp_path_factory) -> Path:
-    """36 jobs: three learning rates, three widths, two activations, two seeds; the last one failed."""
+@pytest.fixture(scope="session")
+def written() -> ModuleType:
+    """What writes sweeps for the unit tests, too."""
     sys.path.append(str(UNIT))
     try:
-        written = import_module("written_sweeps")
+        return import_module("written_sweeps")
     finally:
         sys.path.remove(str(UNIT))
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory, written) -> Path:
+    """36 jobs: three learning rates, three widths, two activations, two seeds; the last one failed."""
     folder = written.write_sweep(tmp_path_factory.mktemp("sweeps") / "night", num_epochs=6)
     for run in folder.glob("*/"):
         (run / "figures").mkdir()
@@ -278,3 +285,51 @@ def test_a_real_sweep_of_four_runs_shows_the_numbers_of_its_runs(page, tmp_path)
     }
     assert page.locator("#curves .mark").count() == 4
     assert page.locator("#importance .reason").inner_text() == "cannot be told: it needs 8 finished jobs, there are 4"
+
+
+def odd_sweeps(write_job: Callable, write_metrics: Callable) -> dict[str, Callable[[Path], None]]:
+    """What writes sweeps at the edges of what a page can show, by name."""
+
+    def alone(sweep: Path) -> None:
+        write_job(sweep, [], 0.5)
+
+    def seeds(sweep: Path) -> None:
+        for seed in range(4):
+            write_metrics(write_job(sweep, [f"seed={seed}"], 0.5 + seed / 10), [{"val/acc": 0.5}])
+
+    def failed(sweep: Path) -> None:
+        for lr in ("1", "2"):
+            write_job(sweep, [f"lr={lr}"], status="failed")
+
+    def lost(sweep: Path) -> None:
+        (sweep / "lost" / ".hydra").mkdir(parents=True)
+
+    def equal(sweep: Path) -> None:
+        for lr in range(8):
+            write_job(sweep, [f"lr={lr % 2}", f"seed={lr}"], 0.0)
+
+    def search(sweep: Path) -> None:
+        for at in range(40):
+            own = [f"a={1e-5 * 1.4**at:.5g}", f"b={at * 7 % 40}", f"model={'abcde'[at % 5]}-{'long' * 9}"]
+            write_job(sweep, [*own, "new=1"] if at % 3 else own, 1e-6 * 2**at)
+
+    return {each.__name__: each for each in (alone, seeds, failed, lost, equal, search)}
+
+
+@pytest.mark.parametrize("name", ["alone", "seeds", "failed", "lost", "equal", "search"])
+def test_an_odd_sweep_has_a_page_without_a_fault(page, written, tmp_path, name):
+    odd_sweeps(written.write_job, written.write_metrics)[name](tmp_path)
+    write_at_end(tmp_path)
+    page.goto((tmp_path / "report.html").as_uri())
+    total = len(list(tmp_path.glob("*/")))
+    assert shown(page) == f"{total} of {total} jobs"
+    drawn = page.locator("svg [d*=NaN], svg [cx*=NaN], svg [cy*=NaN], svg [x*=NaN], svg [transform*=NaN]")
+    assert drawn.count() == 0
+    page.get_by_role("searchbox").fill("nothing has this name")
+    assert shown(page) == f"0 of {total} jobs"
+    page.get_by_role("button", name="Clear filters").click()
+    for option in page.locator("#colour option").all():
+        page.get_by_label("Colour by").select_option(option.get_attribute("value"))
+    page.set_viewport_size({"width": 400, "height": 800})
+    shown(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 400

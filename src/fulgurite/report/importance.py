@@ -10,16 +10,20 @@ into groups of equal size by rank.
 
 Source: T. L. Kelley, "An unbiased correlation ratio measure", PNAS 21 (1935).
 
+Of an objective that is positive and spans two decades, as losses do when some runs are far off, the logarithm is taken:
+one such run would otherwise decide alone.
+
 Limits: keys that matter only together are not seen; the share depends on the range that was swept; in a search keys
 that were varied together share what they explain. A seed counts as chance.
 """
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fulgurite.report.collect import Job
-from fulgurite.report.swept import Swept
+from fulgurite.report.swept import Swept, is_log
 
 MOST_GROUPS = 6
 _GROUPS_OF_NUMBERS = 4
@@ -49,6 +53,8 @@ def importances(jobs: Sequence[Job], keys: Sequence[Swept]) -> list[Importance]:
     """The share of each key but the seed over the finished jobs, the largest first, unknown ones last."""
     finished = [at for at, job in enumerate(jobs) if _value(job) is not None]
     values = [float(_value(jobs[at]) or 0.0) for at in finished]
+    if is_log(values):
+        values = [math.log(value) for value in values]
     # Objectives of different names have no variance in common.
     names = {job.result.objective.metric for job in (jobs[at] for at in finished) if job.result}
     found = [

@@ -61,6 +61,14 @@ def test_many_numbers_are_compared_by_quarters(tmp_path):
     assert found.share == pytest.approx(1)
 
 
+def test_an_objective_over_decades_is_judged_by_its_logarithm(tmp_path):
+    for at in range(8):
+        write_job(tmp_path, [f"lr={at % 2}", f"wd={at // 4}", f"seed={at}"], 10.0 ** (2 * (at % 2) + at // 4))
+    # Effects of 2 and 1 decades: 4 / 5 and 1 / 5 of the variance, less chance.
+    shares = {key: each.share for key, each in found_in(tmp_path).items()}
+    assert shares == {"lr": pytest.approx((4 - 1 / 6) / 5), "wd": pytest.approx((1 - 4 / 6) / 5)}
+
+
 def test_too_few_jobs_are_said(tmp_path):
     for at in range(7):
         write_job(tmp_path, [f"lr={at % 2}", f"seed={at}"], 0.1 * at)

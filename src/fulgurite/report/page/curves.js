@@ -76,6 +76,9 @@ function drawCurve(place, name, lines) {
   const groups = svg.append("g").attr("class", "lines").selectAll("g").data(lines).join("g");
   groups.filter((line) => line.jobs.length > 1).append("path").attr("class", "band").attr("d", (line) => area(line.points)).attr("fill", (line) => colourOf(line.jobs[0]));
   groups.append("path").attr("class", "line").attr("stroke", (line) => colourOf(line.jobs[0])).attr("d", (line) => d3.line((point) => x(point[0]), (point) => y(point[1]))(line.points));
+  // A line of one epoch has no length.
+  const single = groups.filter((line) => line.points.length === 1).append("circle").attr("r", 3.5);
+  single.attr("cx", (line) => x(line.points[0][0])).attr("cy", (line) => y(line.points[0][1])).attr("fill", (line) => colourOf(line.jobs[0]));
   asMarks(groups, (line) => line.jobs, (line) => curveLabel(line, name));
   arm(place);
 }

@@ -75,7 +75,11 @@ function ticked(value) {
 function axisOf(make, scale, column, count) {
   const axis = make(scale).tickSizeOuter(0).tickPadding(6);
   if (!column.isNumeric) return axis.tickFormat(shortened);
-  if (!column.isLog) return axis.ticks(count).tickFormat(ticked);
+  if (!column.isLog) {
+    const ticks = scale.ticks(count);
+    const areWhole = column.numbers?.every((number) => number === null || Number.isInteger(number));
+    return axis.tickValues(areWhole ? ticks.filter(Number.isInteger) : ticks).tickFormat(ticked);
+  }
   const [low, high] = scale.domain().map(Math.log10);
   const powers = d3.range(Math.ceil(low - 1e-9), Math.floor(high + 1e-9) + 1);
   const every = Math.ceil(powers.length / Math.max(count, 2));

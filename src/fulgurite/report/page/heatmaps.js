@@ -50,8 +50,9 @@ function drawHeatmap(place, keyX, keyY, shown) {
 }
 
 function drawCells(svg, cells, x, y, keyX, keyY) {
-  const [low, high] = extent(cells.map(([, , { mean }]) => mean));
-  const share = (mean) => (objective.mode === "min" ? (high - mean) / (high - low) : (mean - low) / (high - low));
+  const warp = objective.isLog ? Math.log : Number;
+  const [low, high] = extent(cells.map(([, , { mean }]) => warp(mean)));
+  const share = (mean) => (objective.mode === "min" ? high - warp(mean) : warp(mean) - low) / (high - low);
   const groups = svg.append("g").selectAll("g").data(cells).join("g").attr("class", "cell");
   const box = groups.append("rect").attr("x", ([a]) => x(a)).attr("y", ([, b]) => y(b)).attr("rx", 3);
   box.attr("width", x.bandwidth()).attr("height", y.bandwidth()).attr("fill", ([, , { mean }]) => sequence(share(mean)));
