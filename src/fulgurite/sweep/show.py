@@ -24,7 +24,9 @@ def main(words: Sequence[str]) -> int:
     names = [word for word in words if word != _WATCH]
     if len(names) != 1 or names[0].startswith("-"):
         said = " ".join(names) or "nothing"
-        raise ConfigError(f"sweep show takes the name of one sweep, or its folder, got {said}; its one flag is {_WATCH}")
+        raise ConfigError(
+            f"sweep show takes the name of one sweep, or its folder, got {said}; its one flag is {_WATCH}"
+        )
     folder = named_folder(names[0])
     if _WATCH in words and not watch(folder):
         return INTERRUPTED
