@@ -5,10 +5,11 @@ const SEQUENCES = {
   light: ["#cbbf9f", "#8aa5a8", "#3f7796", "#15324f"],
   dark: ["#57503f", "#4f7c8c", "#86bede", "#e6f5ff"],
 };
-// After Okabe and Ito (2008), darker or lighter for contrast.
+// Chosen for distance: for people with deuteranopia, protanopia and tritanopia, too (simulated after Machado et al., 2009),
+// each is 21 or more (CIE 1976) from the others and from the colour of a highlight. Contrast to the ground is 3 or more.
 const CHOICES = {
-  light: ["#0072b2", "#c24e00", "#007a5a", "#a3437f", "#7a6000", "#444b57", "#5b4fc7", "#a02c2c"],
-  dark: ["#56b4e9", "#ff9d4d", "#2fc796", "#e59ac6", "#f0e442", "#c3c7cf", "#a9a1ff", "#ff8f8f"],
+  light: ["#0072b2", "#b47878", "#5a3c5a", "#87964b", "#4b2da5", "#782d1e"],
+  dark: ["#56b4e9", "#d21e5a", "#e1e1b4", "#695ad2", "#c33c96", "#876900"],
 };
 
 function isDark() {

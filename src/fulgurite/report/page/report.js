@@ -48,7 +48,7 @@ function countShown() {
 function drawLegend() {
   const legend = d3.select("#legend").html("");
   if (colours.items) {
-    const items = legend.selectAll("span").data(colours.items.slice(0, 8)).join("span").attr("class", "item");
+    const items = legend.selectAll("span").data(colours.items).join("span").attr("class", "item");
     items.append("i").style("background", ([, colour]) => colour);
     items.append("span").text(([choice]) => shortened(choice));
     return;
