@@ -1,7 +1,7 @@
 "use strict";
 // Parallel coordinates: a line a job, an axis a key, and a brush or form fields to filter by.
 
-const PARALLEL = { height: 340, top: 46, bottom: 18, side: 70, between: 110 };
+const PARALLEL = { height: 350, top: 56, bottom: 18, side: 70, between: 110 };
 const brushes = new Map();
 
 function drawParallel() {
