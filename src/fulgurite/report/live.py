@@ -103,7 +103,9 @@ class Region:
 
 
 def frame(watched: Watched, total: int, width: int, height: int) -> list[Text]:
-    """How the sweep stands, and a line for each job as far as they fit: those that run, then those that ended last.
+    """How the sweep stands, and a line for each job as far as they fit.
+
+    Those that run come first, in the order in which they began, then those that ended last.
 
     Args:
         watched: the jobs.
@@ -112,7 +114,8 @@ def frame(watched: Watched, total: int, width: int, height: int) -> list[Text]:
         height: lines.
     """
     seen = watched.look()
-    ordered = sorted(seen, key=lambda job: job.status != "running")
+    ordered = sorted((job for job in seen if job.status == "running"), key=lambda job: job.changed)
+    ordered += [job for job in seen if job.status != "running"]
     room = max(1, height - 2)
     num_shown = len(ordered) if len(ordered) <= room else max(1, room - 1)
     stands = [watched.stand(job) for job in ordered[:num_shown]]

@@ -96,12 +96,12 @@ def _below(folder: Path, deepest: int, driver_of: DriverOf, is_alive: IsAlive, d
 
 def _run(folder: Path, is_alive: IsAlive, driver: str | None) -> Entry:
     """A run; of a sweep's job ``driver`` says who works on it, of another run it is ``None``."""
+    path = folder / FILE_NAME
+    changed = (path if path.exists() else folder).stat().st_mtime
     try:
-        changed, result = (folder / FILE_NAME).stat().st_mtime, read_result(folder)
-    except FileNotFoundError:
-        return Entry(folder, "run", "missing", "", None, 0, 0, folder.stat().st_mtime)
+        result = read_result(folder)
     except RunFolderError:
-        return Entry(folder, "run", "damaged", "", None, 0, 0, changed)
+        return Entry(folder, "run", "damaged" if path.exists() else "missing", "", None, 0, 0, changed)
     is_gone = not driver if driver is not None else _is_killed(folder, is_alive)
     status = "killed" if result.status == "running" and is_gone else result.status
     return Entry(folder, "run", status, result.objective.metric, result.objective.value, 0, 0, changed)

@@ -93,7 +93,13 @@ def test_the_page_asks_for_nothing_outside_itself(tmp_path):
     assert "default-src 'none'" in page
     assert not re.search(r'(src|<link[^>]*href)="?(https?:)?//', page)
     assert re.findall(r'href="(http[^"]*)"', page) == ["https://d3js.org"]
+
+
+def test_a_page_that_is_mailed_holds_the_licence_of_what_it_is_made_with(tmp_path):
+    write_job(tmp_path, ["lr=1"], 0.5)
+    page, _ = report_of(tmp_path)
     assert "Copyright 2010-2026 Mike Bostock" in page
+    assert "Permission to use, copy, modify, and/or distribute this software" in page
 
 
 def test_a_report_of_a_hundred_jobs_stays_under_a_megabyte(tmp_path):

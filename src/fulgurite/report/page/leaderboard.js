@@ -106,7 +106,7 @@ function drawJob(body, number) {
   const job = jobs[number];
   const line = body.append("tr").attr("class", "job").attr("data-jobs", number);
   const named = line.append("td").attr("colspan", 1 + settingKeys.length);
-  named.append("a").attr("href", `${encodeURI(job.path)}/`).text(job.seed ? `seed ${job.seed}` : job.folder);
+  named.append("a").attr("href", `${address(job.path)}/`).text(job.seed ? `seed ${job.seed}` : job.folder);
   if (job.seed) named.append("span").attr("class", "folder").text(job.folder);
   line
     .selectAll("td.rest")

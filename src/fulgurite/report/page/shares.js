@@ -91,5 +91,5 @@ function drawFailed() {
   head.append("span").attr("class", (job) => `status ${jobs[job].status}`).text((job) => jobs[job].status);
   const said = (job) => jobs[job].error || (jobs[job].status === "running" ? "still running, or killed" : "no reason recorded");
   items.append("p").attr("class", "reason").text(said);
-  items.filter((job) => jobs[job].log).append("p").append("a").attr("href", (job) => encodeURI(jobs[job].log)).text((job) => jobs[job].log);
+  items.filter((job) => jobs[job].log).append("p").append("a").attr("href", (job) => address(jobs[job].log)).text((job) => jobs[job].log);
 }

@@ -94,6 +94,11 @@ function rounded(value) {
   return value === 0 || (size >= 1e-3 && size < 1e5) ? value.toFixed(4) : value.toExponential(2);
 }
 
+/** A path as a link: its names may hold anything. */
+function address(path) {
+  return path.split("/").map(encodeURIComponent).join("/");
+}
+
 /** `lr=0.1 hidden=[32] seed=1` */
 function described(job) {
   const setting = keys.map((key) => `${key.name}=${key.text(job)}`).join(" ");
