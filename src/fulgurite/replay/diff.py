@@ -1,9 +1,12 @@
 """``fulgurite diff``: what two runs, or two sweeps, have other than each other, and what came of it. Without torch."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from fulgurite import config
 from fulgurite.errors import ConfigError
@@ -22,6 +25,8 @@ _EXAMPLES = """examples:
   fulgurite diff night day                   two sweeps"""
 _SAME = "the same config; where it lands, loggers, launcher, sweep and progress bar are not compared"
 _ABSENT = "absent"
+# A value that is that of another key, and no name of a run or the like.
+_INTERPOLATION = re.compile(r"\$\{[\w.]+\}")
 
 
 def main(words: Sequence[str]) -> int:
@@ -53,9 +58,15 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Pair]:
-    """The dotted keys whose values differ, by name; a key that one of them does not have is ``absent`` there."""
-    keys = sorted({*one, *other})
+def changed(one: Mapping[str, Any], other: Mapping[str, Any], hidden: Collection[str] = ()) -> list[Pair]:
+    """The dotted keys whose values differ, by name; a key that one of them does not have is ``absent`` there.
+
+    Args:
+        one: values by dotted key.
+        other: the other's.
+        hidden: keys that are left out.
+    """
+    keys = sorted({*one, *other} - {*hidden})
     values = [(key, one.get(key, _ABSENT), other.get(key, _ABSENT)) for key in keys]
     return [Pair(key, str(was), str(now)) for key, was, now in values if was != now]
 
@@ -71,7 +82,7 @@ def _kind(folder: Path) -> str:
 def _of_runs(one: Path, other: Path) -> dict[str, list[Pair]]:
     results = read_result(one), read_result(other)
     return {
-        "config": changed(_config(one), _config(other)),
+        "config": changed(_config(one), _config(other), _derived(one, other)),
         "code": code_of_runs(*results),
         "results": of_runs(*results),
     }
@@ -83,10 +94,26 @@ def _config(folder: Path) -> dict[str, Any]:
     return dict(leaves(config.resolve(cfg)))
 
 
+def _derived(one: Path, other: Path) -> set[str]:
+    """Keys whose values are in both runs those of another key, such as ``data.seed``: to show the other is enough."""
+    own, theirs = _interpolations(one), _interpolations(other)
+    return {key for key, value in own.items() if theirs.get(key) == value}
+
+
+def _interpolations(folder: Path) -> dict[str, str]:
+    try:
+        text = (folder / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+        raw = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return {key: value for key, value in leaves(raw) if isinstance(value, str) and _INTERPOLATION.fullmatch(value)}
+
+
 def _of_sweeps(one: Path, other: Path) -> dict[str, list[Pair]]:
     swept = {key for folder in (one, other) for key in recorded_values(folder)}
-    configs = [_fixed(folder, swept) | recorded_values(folder) for folder in (one, other)]
-    return {"config": changed(*configs), "results": of_sweeps(collect(one), collect(other))}
+    was, now = (_fixed(folder, swept) | recorded_values(folder) for folder in (one, other))
+    jobs = [next(folder.glob("*/.hydra"), folder).parent for folder in (one, other)]
+    return {"config": changed(was, now, _derived(*jobs)), "results": of_sweeps(collect(one), collect(other))}
 
 
 def _fixed(folder: Path, swept: set[str]) -> dict[str, Any]:
