@@ -61,21 +61,31 @@ function drawConfusion() {
     place.append("p").text(`There are no counts${run ? ` in${run}` : ""}: a run writes them when callbacks=pictures is on and its data has classes.`);
     return;
   }
-  const most = found.counts.map((row) => Math.max(1, d3.sum(row)));
-  place.append("p").attr("class", "note").text(`Rows are the true classes, columns what they were taken for (${found.stage}). Colour is the share of the row.`);
-  const box = place.append("div").attr("class", "scroll").attr("role", "region").attr("tabindex", 0).attr("aria-label", "Confusion matrix");
-  const table = box.append("table").attr("class", "confusion");
+  const text = `Rows are the true classes, columns what they were taken for (${found.stage}). Blue is right, orange is wrong, by the share of the row.`;
+  place.append("p").attr("class", "note").text(text);
+  const box = place.append("div").attr("class", "scroll").attr("role", "region").attr("tabindex", 0).attr("aria-label", "Counts");
+  drawCounts(box.append("table").attr("class", "confusion"), found);
+}
+
+function drawCounts(table, { labels, counts }) {
   const head = table.append("thead").append("tr");
-  head.append("th").attr("scope", "col").text("true \\ guess");
-  head.selectAll("th.label").data(found.labels).join("th").attr("class", "label").attr("scope", "col").text((label) => label);
-  const rows = table.append("tbody").selectAll("tr").data(found.counts).join("tr");
-  rows.append("th").attr("scope", "row").text((_, at) => found.labels[at]);
-  rows.selectAll("td").data((row, at) => row.map((count, to) => ({ count, share: count / most[at], isRight: at === to }))).join("td")
+  head.append("th").attr("scope", "col").text("true");
+  head.selectAll("th.label").data(labels).join("th").attr("class", "label").attr("scope", "col").text((label) => label);
+  const cells = counts.map((row, at) => row.map((count, to) => ({ count, isRight: at === to, share: count / Math.max(1, d3.sum(row)) })));
+  const colour = shareColour(d3.max(cells.flat().filter((cell) => !cell.isRight), (cell) => cell.share));
+  const rows = table.append("tbody").selectAll("tr").data(cells).join("tr");
+  rows.append("th").attr("scope", "row").text((_, at) => labels[at]);
+  rows.selectAll("td").data((row) => row).join("td")
     .text(({ count }) => count || "")
-    .classed("right", ({ isRight }) => isRight)
-    // Mistakes are few: the root lifts them out of the ground.
-    .style("background", ({ share }) => (share ? sequence(Math.sqrt(share)) : null))
-    .style("color", ({ share }) => (share ? inkOn(sequence(Math.sqrt(share))) : null));
+    .style("background", (cell) => (cell.count ? colour(cell) : null))
+    .style("color", (cell) => (cell.count ? inkOn(colour(cell)) : null));
+}
+
+/** Mistakes are few: the most frequent one has the full colour of mistakes, or what is 5 % of its row. */
+function shareColour(most) {
+  const [ground, right, wrong] = isDark() ? ["#1a1e25", "#8cc4ec", "#ffa94d"] : ["#fffefb", "#1f567f", "#d9651f"];
+  const [rightly, wrongly] = [right, wrong].map((tone) => d3.interpolateRgb(ground, tone));
+  return ({ isRight, share }) => (isRight ? rightly(0.15 + 0.85 * share) : wrongly(0.08 + (0.82 * share) / Math.max(0.05, most ?? 0)));
 }
 
 function drawFailed() {
