@@ -33,6 +33,7 @@ _ROUNDS = 10
 
 _GRAPH, _EMBEDDING = "model graph", "embedding"
 _GRAPH_S = 0.12
+_NO_TIME, _NO_ROOM = "for want of time", "for want of room"
 
 
 class Pictures(pl.Callback):
@@ -80,6 +81,7 @@ class Pictures(pl.Callback):
         self.strict = check_bool("strict", strict)
         self._seen = Seen()
         self._told: set[str] = set()
+        self._left_out: dict[str, list[str]] = {}
         self._failed: set[str] = set()
         self._graph_is_due = graph is not False
         self._epochs_before, self._steps_before = 0, 0
@@ -129,13 +131,14 @@ class Pictures(pl.Callback):
         with untouched(scene.model):
             if is_last and len(scene.seen):
                 self._safely("counts", partial(self._write_counts, scene))
-            for kind in KINDS:
+            for kind in (each for each in KINDS if each.is_figure or board.writer is not None):
                 if kind.applies(scene) and self._has_time_for(kind.name, kind.guess_s, is_last):
                     self._safely(kind.name, partial(self._add, kind, scene, board, is_last))
             if board.writer is not None:
                 self._draw_graph(scene, board, is_last)
             if is_last and self.embedding and board.writer is not None and pictures_graph.has_embedding(scene):
                 self._safely(_EMBEDDING, partial(pictures_graph.add_embedding, scene, board.writer))
+        self._tell(scene.epochs)
 
     def _has_time_for(self, name: str, guess_s: float, is_last: bool) -> bool:
         """Whether it fits into the time; that it does not is said once."""
@@ -143,13 +146,13 @@ class Pictures(pl.Callback):
             return False
         fits = self.budget.has_time_for(name, guess_s, is_last)
         if not fits:
-            self._tell(name, "there is no time for it yet")
+            self._leave_out(name, _NO_TIME)
         return fits
 
     def _add(self, kind: Kind, scene: Scene, board: Board, is_last: bool) -> None:
         for drawn in kind.draw(scene):
             if not board.add(drawn, scene.epochs, _done(scene.trainer), is_last):
-                self._tell(kind.name, "it would be more than callbacks.pictures.max_mb")
+                self._leave_out(kind.name, _NO_ROOM)
 
     def _draw_graph(self, scene: Scene, board: Board, is_last: bool) -> None:
         if not self._graph_is_due or not scene.is_callable:
@@ -161,7 +164,7 @@ class Pictures(pl.Callback):
     def _add_graph(self, scene: Scene, board: Board) -> None:
         # It is written once: it need not leave room for others.
         if not board.add_graph(pictures_graph.trace(scene), done=1.0, is_last=True):
-            self._tell(_GRAPH, "it would be more than callbacks.pictures.max_mb")
+            self._leave_out(_GRAPH, _NO_ROOM)
 
     def _write_counts(self, scene: Scene) -> None:
         counts = scene.seen.counts().tolist()
@@ -182,10 +185,16 @@ class Pictures(pl.Callback):
                 log.info("the fault in the picture of the %s", name, exc_info=True)
             self._failed.add(name)
 
-    def _tell(self, name: str, reason: str) -> None:
+    def _leave_out(self, name: str, reason: str) -> None:
+        """Note what does not fit; of each kind it is said once."""
         if name not in self._told:
-            log.info("left out of the pictures: %s; %s", name, reason)
+            self._left_out.setdefault(reason, []).append(name)
         self._told.add(name)
+
+    def _tell(self, epochs: int) -> None:
+        for reason, names in self._left_out.items():
+            log.info("left out of the pictures after epoch %d, %s: %s", epochs, reason, ", ".join(names))
+        self._left_out.clear()
 
 
 def _epochs(trainer: pl.Trainer) -> int:

@@ -20,12 +20,14 @@ class Kind:
         guess_s: seconds that it takes on a slow machine, as long as nothing is known.
         applies: whether there is something to draw.
         draw: draws it.
+        is_figure: false for what only TensorBoard shows.
     """
 
     name: str
     guess_s: float
     applies: Callable[[Scene], bool]
     draw: Callable[[Scene], Iterator[Drawn]]
+    is_figure: bool = True
 
 
 KINDS = (
@@ -37,7 +39,7 @@ KINDS = (
     Kind("filters", 0.010, weights.has_filters, weights.draw_filters),
     Kind("state over time", 0.012, inside.has_states, inside.draw_states),
     Kind("samples", 0.012, data.has_samples, data.draw_samples),
-    Kind("histograms", 0.030, inside.has_histograms, inside.draw_histograms),
-    Kind("precision and recall", 0.015, outputs.has_curves, outputs.draw_curves),
+    Kind("histograms", 0.030, inside.has_histograms, inside.draw_histograms, False),
+    Kind("precision and recall", 0.015, outputs.has_curves, outputs.draw_curves, False),
     Kind("feature maps", 0.020, inside.has_maps, inside.draw_maps),
 )

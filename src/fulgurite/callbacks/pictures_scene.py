@@ -4,7 +4,6 @@ Shapes: N samples, B batch, C classes, S one sample as the model sees it.
 """
 
 import random
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -144,7 +143,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     on_device = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
     try:
-        with torch.no_grad(), _eager(model):
+        with torch.no_grad(), _as_written(model):
             model.eval()
             yield
     finally:
@@ -158,15 +157,21 @@ def untouched(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _eager(model: nn.Module) -> Iterator[None]:
-    """Call what ``torch.compile`` has compiled as it was written: another batch size would compile it anew."""
+def _as_written(model: nn.Module) -> Iterator[None]:
+    """Take what ``torch.compile`` has made out of a model, and put it back.
+
+    Another batch size would compile it anew, and it cannot be traced for the graph.
+    """
     with ExitStack() as stack:
-        if "torch._dynamo" in sys.modules and any(map(_is_compiled, model.modules())):
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        for module in list(model.modules()):
+            own = vars(module)
+            # Of module.compile(), and of Lightning's compiled models.
+            for key in ("_compiled_call_impl", *(["forward"] if own.get("_compiler_ctx") else [])):
+                if own.get(key) is not None:
+                    stack.callback(own.__setitem__, key, own[key])
+                    own.pop(key)
+            for name, child in module.named_children():
+                if hasattr(child, "_orig_mod"):
+                    stack.callback(module._modules.__setitem__, name, child)
+                    module._modules[name] = child._orig_mod
         yield
-
-
-def _is_compiled(module: nn.Module) -> bool:
-    own = vars(module)
-    is_compiled = own.get("_compiled_call_impl") is not None or own.get("_compiler_ctx") is not None
-    return is_compiled or hasattr(module, "dynamo_ctx")

@@ -66,10 +66,11 @@ def ramp(*anchors: str, size: int = 256) -> Pixels:
 # Counts and shares: from paper to dark blue.
 SEQUENTIAL = ramp("#f7f9fc", "#9dc0e3", "#2f6db3", "#10264f")
 # Signed numbers: 0 is paper; blue is negative, red positive.
-DIVERGING = ramp("#1d4e9e", "#7fa8db", "#fafafa", "#e89a83", "#a82a1d")
+DIVERGING = np.concatenate(
+    [ramp("#1d4e9e", "#7fa8db", "#fafafa", size=128), ramp("#fafafa", "#e89a83", "#a82a1d", size=128)]
+)
 # Sizes of activations: the corners of matplotlib's viridis.
 VIRIDIS = ramp("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
-GREYS = ramp("#000000", "#ffffff")
 
 
 @dataclass(frozen=True)
