@@ -6,7 +6,12 @@ const CURVES = { height: 320, top: 14, right: 16, bottom: 40, left: 62 };
 function drawMetrics() {
   const names = data.curves.names;
   const select = d3.select("#metric");
-  select.selectAll("option").data(names).join("option").attr("value", (name) => name).text((name) => name);
+  select
+    .selectAll("option")
+    .data(names)
+    .join("option")
+    .attr("value", (name) => name)
+    .text((name) => name);
   select.property("value", names.includes(objective.metric) ? objective.metric : names[0]);
   select.on("change", drawCurves);
   d3.select("#folded").on("change", drawCurves);
@@ -24,16 +29,26 @@ function pointsOf(job, name) {
 function linesOf(name) {
   const shown = bestLast(shownJobs().filter((job) => pointsOf(job, name).length));
   if (!document.getElementById("folded").checked) {
-    return shown.map((job) => ({ jobs: [job], points: pointsOf(job, name).map(([epoch, value]) => [epoch, value, value, value]) }));
+    return shown.map((job) => ({
+      jobs: [job],
+      points: pointsOf(job, name).map(([epoch, value]) => [epoch, value, value, value]),
+    }));
   }
   const left = new Set(shown);
-  const groups = data.rows.toReversed().map((row) => row.jobs.filter((job) => left.has(job))).filter((group) => group.length);
+  const groups = data.rows
+    .toReversed()
+    .map((row) => row.jobs.filter((job) => left.has(job)))
+    .filter((group) => group.length);
   return groups.map((group) => ({ jobs: group, points: meanOf(group, name) }));
 }
 
 /** Mean at each epoch that all of the jobs have, and one sample deviation to both sides. */
 function meanOf(group, name) {
-  const byEpoch = d3.rollup(group.flatMap((job) => pointsOf(job, name)), (points) => points.map((point) => point[1]), (point) => point[0]);
+  const byEpoch = d3.rollup(
+    group.flatMap((job) => pointsOf(job, name)),
+    (points) => points.map((point) => point[1]),
+    (point) => point[0],
+  );
   const whole = [...byEpoch].filter(([, values]) => values.length === group.length).sort((a, b) => a[0] - b[0]);
   return whole.map(([epoch, values]) => {
     const [mean, deviation] = [d3.mean(values), d3.deviation(values) ?? 0];
@@ -48,7 +63,11 @@ function drawCurves() {
   const note = d3.select("#curves > .note");
   if (!lines.length) {
     place.textContent = "";
-    note.text(data.curves.names.length ? "No job that is shown has logged this metric." : "No job has a metrics.csv with epochs; logger=csv writes one.");
+    note.text(
+      data.curves.names.length
+        ? "No job that is shown has logged this metric."
+        : "No job has a metrics.csv with epochs; logger=csv writes one.",
+    );
     return;
   }
   const every = data.curves.every;
@@ -69,23 +88,58 @@ function drawCurve(place, name, lines) {
   const x = d3.scaleLinear(extent(points.map((point) => point[0])), [CURVES.left, width - CURVES.right]);
   const y = scaleOf(column, [CURVES.height - CURVES.bottom, CURVES.top], bands);
   drawGrid(svg, x, y, column, width);
-  const label = svg.append("text").attr("class", "name").attr("x", (width + CURVES.left) / 2).attr("y", CURVES.height - 6);
+  const label = svg
+    .append("text")
+    .attr("class", "name")
+    .attr("x", (width + CURVES.left) / 2)
+    .attr("y", CURVES.height - 6);
   label.attr("text-anchor", "middle").text(isLog ? `epoch (${name} on a logarithmic axis)` : "epoch");
   const below = (value) => y(isLog ? Math.max(value, y.domain()[0]) : value);
-  const area = d3.area().x((point) => x(point[0])).y0((point) => below(point[2])).y1((point) => below(point[3]));
+  const area = d3
+    .area()
+    .x((point) => x(point[0]))
+    .y0((point) => below(point[2]))
+    .y1((point) => below(point[3]));
   const groups = svg.append("g").attr("class", "lines").selectAll("g").data(lines).join("g");
-  groups.filter((line) => line.jobs.length > 1).append("path").attr("class", "band").attr("d", (line) => area(line.points)).attr("fill", (line) => colourOf(line.jobs[0]));
-  groups.append("path").attr("class", "line").attr("stroke", (line) => colourOf(line.jobs[0])).attr("d", (line) => d3.line((point) => x(point[0]), (point) => y(point[1]))(line.points));
+  groups
+    .filter((line) => line.jobs.length > 1)
+    .append("path")
+    .attr("class", "band")
+    .attr("d", (line) => area(line.points))
+    .attr("fill", (line) => colourOf(line.jobs[0]));
+  groups
+    .append("path")
+    .attr("class", "line")
+    .attr("stroke", (line) => colourOf(line.jobs[0]))
+    .attr("d", (line) =>
+      d3.line(
+        (point) => x(point[0]),
+        (point) => y(point[1]),
+      )(line.points),
+    );
   // A line of one epoch has no length.
-  const single = groups.filter((line) => line.points.length === 1).append("circle").attr("r", 3.5);
-  single.attr("cx", (line) => x(line.points[0][0])).attr("cy", (line) => y(line.points[0][1])).attr("fill", (line) => colourOf(line.jobs[0]));
-  asMarks(groups, (line) => line.jobs, (line) => curveLabel(line, name));
+  const single = groups
+    .filter((line) => line.points.length === 1)
+    .append("circle")
+    .attr("r", 3.5);
+  single
+    .attr("cx", (line) => x(line.points[0][0]))
+    .attr("cy", (line) => y(line.points[0][1]))
+    .attr("fill", (line) => colourOf(line.jobs[0]));
+  asMarks(
+    groups,
+    (line) => line.jobs,
+    (line) => curveLabel(line, name),
+  );
   arm(place);
 }
 
 function drawGrid(svg, x, y, column, width) {
   const whole = x.ticks(Math.min(10, width / 70)).filter(Number.isInteger);
-  const base = svg.append("g").attr("class", "axis").attr("transform", `translate(0,${CURVES.height - CURVES.bottom})`);
+  const base = svg
+    .append("g")
+    .attr("class", "axis")
+    .attr("transform", `translate(0,${CURVES.height - CURVES.bottom})`);
   base.call(d3.axisBottom(x).tickValues(whole).tickFormat(String).tickSizeOuter(0).tickPadding(6));
   const side = svg.append("g").attr("class", "axis grid").attr("transform", `translate(${CURVES.left},0)`);
   side.call(axisOf(d3.axisLeft, y, column, 6).tickSizeInner(-(width - CURVES.left - CURVES.right)));

@@ -5,8 +5,8 @@ const SEQUENCES = {
   light: ["#cbbf9f", "#8aa5a8", "#3f7796", "#15324f"],
   dark: ["#57503f", "#4f7c8c", "#86bede", "#e6f5ff"],
 };
-// Chosen for distance: for people with deuteranopia, protanopia and tritanopia, too (simulated after Machado et al., 2009),
-// each is 21 or more (CIE 1976) from the others and from the colour of a highlight. Contrast to the ground is 3 or more.
+// Chosen for distance: also for people with deuteranopia, protanopia and tritanopia (simulated after Machado et al.,
+// 2009) each is 21 or more (CIE 1976) from the others and from a highlight. Contrast to the ground is 3 or more.
 const CHOICES = {
   light: ["#0072b2", "#b47878", "#5a3c5a", "#87964b", "#4b2da5", "#782d1e"],
   dark: ["#56b4e9", "#d21e5a", "#e1e1b4", "#695ad2", "#c33c96", "#876900"],
@@ -41,7 +41,7 @@ function colouring(column) {
   const isObjective = column === objectiveColumn;
   const sign = isObjective && objective.mode === "min" ? 1 : 0;
   const scale = (column.isLog ? d3.scaleLog() : d3.scaleLinear()).domain(extent(values, column.isLog)).range([0, 1]);
-  const rank = (value) => (values.length > 1 ? (d3.bisectCenter(values, value)) / (values.length - 1) : 1);
+  const rank = (value) => (values.length > 1 ? d3.bisectCenter(values, value) / (values.length - 1) : 1);
   const share = (value) => (isObjective ? Math.abs(sign - rank(value)) : scale(value));
   const ends = isObjective ? ["worst", "best"] : values.length ? [ticked(values[0]), ticked(values.at(-1))] : ["", ""];
   return { of: (job) => (column.value(job) === null ? "var(--muted)" : sequence(share(column.value(job)))), ends };

@@ -37,9 +37,29 @@ const tableColumns = [
     text: (row) => (metricNames.size > 1 ? `${row.metric} ${spread(row)}` : spread(row)),
     ofJob: (job) => rounded(job.value),
   },
-  ...(hasSeeds ? [{ name: "n", title: "finished jobs", isNumber: true, value: (row) => row.num, text: (row) => row.num, ofJob: () => "" }] : []),
+  ...(hasSeeds
+    ? [
+        {
+          name: "n",
+          title: "finished jobs",
+          isNumber: true,
+          value: (row) => row.num,
+          text: (row) => row.num,
+          ofJob: () => "",
+        },
+      ]
+    : []),
   ...(isCompared
-    ? [{ name: "to best", title: "mean difference over common seeds, paired t-test", isNumber: true, value: (row) => row.difference, text: besideBest, ofJob: () => "" }]
+    ? [
+        {
+          name: "to best",
+          title: "mean difference over common seeds, paired t-test",
+          isNumber: true,
+          value: (row) => row.difference,
+          text: besideBest,
+          ofJob: () => "",
+        },
+      ]
     : []),
   ...shownTests.map((name) => ({
     name,
@@ -48,7 +68,14 @@ const tableColumns = [
     text: (row) => rounded(row.metrics[name]),
     ofJob: (job) => rounded(job.metrics[name]),
   })),
-  { name: "s", title: "seconds", isNumber: true, value: (row) => row.seconds, text: (row) => seconds(row.seconds), ofJob: (job) => seconds(job.seconds) },
+  {
+    name: "s",
+    title: "seconds",
+    isNumber: true,
+    value: (row) => row.seconds,
+    text: (row) => seconds(row.seconds),
+    ofJob: (job) => seconds(job.seconds),
+  },
   { name: "status", value: (row) => row.status, text: (row) => row.status, ofJob: (job) => job.status },
 ];
 
@@ -76,11 +103,13 @@ function drawLeaderboard() {
 function drawRow(body, row, rank) {
   const line = body.append("tr").attr("class", "setting").attr("data-jobs", row.jobs.join(","));
   const cells = line.selectAll("td").data(tableColumns).join("td");
-  cells.classed("number", (column) => column.isNumber).each(function (column, at) {
-    const cell = d3.select(this);
-    if (at > 0) cell.text(column.text(row, rank));
-    else drawUnfolder(cell, body, row, rank);
-  });
+  cells
+    .classed("number", (column) => column.isNumber)
+    .each(function (column, at) {
+      const cell = d3.select(this);
+      if (at > 0) cell.text(column.text(row, rank));
+      else drawUnfolder(cell, body, row, rank);
+    });
 }
 
 function drawUnfolder(cell, body, row, rank) {
@@ -106,7 +135,10 @@ function drawJob(body, number) {
   const job = jobs[number];
   const line = body.append("tr").attr("class", "job").attr("data-jobs", number);
   const named = line.append("td").attr("colspan", 1 + settingKeys.length);
-  named.append("a").attr("href", `${address(job.path)}/`).text(job.seed ? `seed ${job.seed}` : job.folder);
+  named
+    .append("a")
+    .attr("href", `${address(job.path)}/`)
+    .text(job.seed ? `seed ${job.seed}` : job.folder);
   if (job.seed) named.append("span").attr("class", "folder").text(job.folder);
   line
     .selectAll("td.rest")

@@ -8,7 +8,10 @@ function drawParallel() {
   const place = document.querySelector("#parallel .scroll");
   const width = Math.max(place.clientWidth, 2 * PARALLEL.side + PARALLEL.between * (columns.length - 1));
   const svg = canvas(place, width, PARALLEL.height, "Parallel coordinates of all jobs");
-  const across = d3.scalePoint(columns.map((column) => column.id), [PARALLEL.side, width - PARALLEL.side]);
+  const across = d3.scalePoint(
+    columns.map((column) => column.id),
+    [PARALLEL.side, width - PARALLEL.side],
+  );
   const range = [PARALLEL.height - PARALLEL.bottom, PARALLEL.top];
   const known = bestLast(d3.range(jobs.length).filter((job) => jobs[job].metric));
   const scales = columns.map((column) => {
@@ -23,7 +26,10 @@ function drawParallel() {
 
 /** A line ends where a job has no value, such as the objective of one that has failed. */
 function drawLines(svg, known, scales, across) {
-  const line = d3.line().curve(d3.curveMonotoneX).defined((point) => point !== null);
+  const line = d3
+    .line()
+    .curve(d3.curveMonotoneX)
+    .defined((point) => point !== null);
   const points = (job) =>
     columns.map((column, at) => {
       const value = column.value(job);
@@ -31,7 +37,11 @@ function drawLines(svg, known, scales, across) {
     });
   const paths = svg.append("g").attr("class", "lines").selectAll("path").data(known).join("path");
   paths.attr("d", (job) => line(points(job))).attr("stroke", colourOf);
-  asMarks(paths, (job) => [job], (job) => `${described(job)}: ${objectiveColumn.name} ${objectiveColumn.text(job)}`);
+  asMarks(
+    paths,
+    (job) => [job],
+    (job) => `${described(job)}: ${objectiveColumn.name} ${objectiveColumn.text(job)}`,
+  );
 }
 
 function drawAxis(svg, column, scale, x) {
@@ -40,10 +50,16 @@ function drawAxis(svg, column, scale, x) {
   // Between two axes lines end at the tick: its label stands above them.
   if (column !== columns[0] && column !== columns.at(-1)) axis.selectAll(".tick text").attr("dy", "-0.45em");
   const title = axis.append("text").attr("class", "name").attr("y", 16).attr("text-anchor", "middle");
-  title.text(shortened(column.name)).append("title").text(column.key ?? column.name);
+  title
+    .text(shortened(column.name))
+    .append("title")
+    .text(column.key ?? column.name);
   const kind = column === objectiveColumn ? better : column.isLog ? "logarithmic" : "";
   axis.append("text").attr("class", "kind").attr("y", 31).attr("text-anchor", "middle").text(kind);
-  const brush = d3.brushY().extent([[-14, PARALLEL.top - 8], [14, PARALLEL.height - PARALLEL.bottom + 8]]);
+  const brush = d3.brushY().extent([
+    [-14, PARALLEL.top - 8],
+    [14, PARALLEL.height - PARALLEL.bottom + 8],
+  ]);
   const group = axis.append("g").attr("class", "brush").attr("data-key", column.id);
   brush.on("brush end", (event) => {
     if (event.sourceEvent) setFilter(column.id, chosen(column, scale, event.selection));
@@ -68,11 +84,16 @@ function moveBrush(id) {
   const [low, high] = [PARALLEL.height - PARALLEL.bottom + 8, PARALLEL.top - 8];
   const within = (y) => Math.max(high, Math.min(low, Number.isFinite(y) ? y : y > 0 ? low : high));
   if (column.isNumeric) {
-    const ends = [filter.high === Infinity ? high : within(scale(filter.high)), filter.low === -Infinity ? low : within(scale(filter.low))];
+    const ends = [
+      filter.high === Infinity ? high : within(scale(filter.high)),
+      filter.low === -Infinity ? low : within(scale(filter.low)),
+    ];
     return group.call(brush.move, ends[0] < ends[1] ? ends : [ends[0] - 1, ends[0] + 1]);
   }
   const places = [...filter].map((choice) => scale(choice));
-  const isGap = column.choices.some((each) => !filter.has(each) && scale(each) > d3.min(places) && scale(each) < d3.max(places));
+  const isGap = column.choices.some(
+    (each) => !filter.has(each) && scale(each) > d3.min(places) && scale(each) < d3.max(places),
+  );
   return group.call(brush.move, places.length && !isGap ? [d3.min(places) - 8, d3.max(places) + 8] : null);
 }
 
@@ -97,13 +118,19 @@ function drawFields() {
 }
 
 function drawRange(set, column) {
-  for (const [name, label] of [["low", "from"], ["high", "to"]]) {
+  for (const [name, label] of [
+    ["low", "from"],
+    ["high", "to"],
+  ]) {
     const field = set.append("label").text(`${label} `).append("input");
     field.attr("type", "number").attr("step", "any").attr("name", name);
     field.attr("aria-label", `${column.name} ${label}`);
   }
   set.on("input", () => {
-    const [low, high] = set.selectAll("input").nodes().map((node) => node.valueAsNumber);
+    const [low, high] = set
+      .selectAll("input")
+      .nodes()
+      .map((node) => node.valueAsNumber);
     const isFree = Number.isNaN(low) && Number.isNaN(high);
     const ends = { low: Number.isNaN(low) ? -Infinity : low, high: Number.isNaN(high) ? Infinity : high };
     setFilter(column.id, isFree ? null : ends);
@@ -113,10 +140,18 @@ function drawRange(set, column) {
 
 function drawChoices(set, column) {
   const labels = set.selectAll("label").data(column.choices).join("label");
-  labels.append("input").attr("type", "checkbox").attr("value", (choice) => choice).property("checked", true);
+  labels
+    .append("input")
+    .attr("type", "checkbox")
+    .attr("value", (choice) => choice)
+    .property("checked", true);
   labels.append("span").text((choice) => choice);
   set.on("change", () => {
-    const left = set.selectAll("input").nodes().filter((node) => node.checked).map((node) => node.value);
+    const left = set
+      .selectAll("input")
+      .nodes()
+      .filter((node) => node.checked)
+      .map((node) => node.value);
     setFilter(column.id, left.length < column.choices.length ? new Set(left) : null);
     moveBrush(column.id);
   });
@@ -124,6 +159,8 @@ function drawChoices(set, column) {
 
 function emptyFields(column) {
   const set = d3.selectAll("#parallel fieldset").filter((each) => each === column);
-  set.selectAll("input[type=number]").property("value", (_, at, nodes) => (document.activeElement === nodes[at] ? nodes[at].value : ""));
+  set
+    .selectAll("input[type=number]")
+    .property("value", (_, at, nodes) => (document.activeElement === nodes[at] ? nodes[at].value : ""));
   set.selectAll("input[type=checkbox]").property("checked", true);
 }

@@ -9,8 +9,14 @@ function drawHead() {
   const counts = Object.entries(data.counts);
   if (planned > jobs.length) counts.push(["to come", planned - jobs.length]);
   const items = d3.select("#counts").selectAll("li").data(counts).join("li");
-  items.attr("class", ([status]) => `status ${status.replace(" ", "-")}`).text(([status, number]) => `${number} ${status}`);
-  const facts = [["Command", command], ["Commit", git || "not recorded"], ["Versions", versions.join(", ") || "not recorded"]];
+  items
+    .attr("class", ([status]) => `status ${status.replace(" ", "-")}`)
+    .text(([status, number]) => `${number} ${status}`);
+  const facts = [
+    ["Command", command],
+    ["Commit", git || "not recorded"],
+    ["Versions", versions.join(", ") || "not recorded"],
+  ];
   for (const [name, value] of facts) {
     d3.select("#origin").append("dt").text(name);
     d3.select("#origin").append("dd").append("code").text(value);
@@ -19,7 +25,12 @@ function drawHead() {
 
 function drawControls() {
   const select = d3.select("#colour");
-  select.selectAll("option").data([objectiveColumn, ...axisKeys]).join("option").attr("value", (column) => column.id).text((column) => column.name);
+  select
+    .selectAll("option")
+    .data([objectiveColumn, ...axisKeys])
+    .join("option")
+    .attr("value", (column) => column.id)
+    .text((column) => column.name);
   select.on("change", drawCharts);
   d3.select("#words").on("input", (event) => {
     words = event.target.value.trim();
@@ -54,7 +65,10 @@ function drawLegend() {
     return;
   }
   legend.append("span").text(colours.ends[0]);
-  legend.append("i").attr("class", "ramp").style("background", `linear-gradient(to right, ${d3.range(0, 1.01, 0.1).map(sequence).join(",")})`);
+  legend
+    .append("i")
+    .attr("class", "ramp")
+    .style("background", `linear-gradient(to right, ${d3.range(0, 1.01, 0.1).map(sequence).join(",")})`);
   legend.append("span").text(colours.ends[1]);
 }
 

@@ -12,7 +12,9 @@ function drawSlices() {
     drawSlice(this, key, shown);
   });
   const text = shown.length ? "A point is a job; the line joins the means." : "No job that is shown has an objective.";
-  d3.select("#slices > .note").text(axisKeys.length ? text : "All jobs have the same setting: there is nothing to compare.");
+  d3.select("#slices > .note").text(
+    axisKeys.length ? text : "All jobs have the same setting: there is nothing to compare.",
+  );
 }
 
 function drawSlice(place, key, shown) {
@@ -21,19 +23,33 @@ function drawSlice(place, key, shown) {
   const column = { ...key, choices: key.choices };
   const x = scaleOf(column, [SLICE.left + 22, width - SLICE.right - 22], shown.map(key.value));
   const y = scaleOf(objectiveColumn, [SLICE.height - SLICE.bottom, SLICE.top], shown.map(objectiveColumn.value));
-  const base = svg.append("g").attr("class", "axis").attr("transform", `translate(0,${SLICE.height - SLICE.bottom})`);
+  const base = svg
+    .append("g")
+    .attr("class", "axis")
+    .attr("transform", `translate(0,${SLICE.height - SLICE.bottom})`);
   base.call(axisOf(d3.axisBottom, x, key, 5));
   thinLabels(base, key, width);
   const side = svg.append("g").attr("class", "axis grid").attr("transform", `translate(${SLICE.left},0)`);
   side.call(axisOf(d3.axisLeft, y, objectiveColumn, 5).tickSizeInner(-(width - SLICE.left - SLICE.right)));
-  const name = svg.append("text").attr("class", "name").attr("x", (width + SLICE.left) / 2).attr("y", SLICE.height - 6);
+  const name = svg
+    .append("text")
+    .attr("class", "name")
+    .attr("x", (width + SLICE.left) / 2)
+    .attr("y", SLICE.height - 6);
   name.attr("text-anchor", "middle").text(key.isLog ? `${key.name} (logarithmic)` : key.name);
   drawMeans(svg, key, shown, x, y);
   const dots = svg.append("g").attr("class", "dots").selectAll("circle").data(shown).join("circle");
   const aside = apart(key, shown);
-  dots.attr("cx", (job) => x(key.value(job)) + aside.get(job)).attr("cy", (job) => y(objectiveColumn.value(job))).attr("r", 4.5);
+  dots
+    .attr("cx", (job) => x(key.value(job)) + aside.get(job))
+    .attr("cy", (job) => y(objectiveColumn.value(job)))
+    .attr("r", 4.5);
   dots.attr("fill", colourOf);
-  asMarks(dots, (job) => [job], (job) => `${described(job)}: ${objectiveColumn.name} ${objectiveColumn.text(job)}`);
+  asMarks(
+    dots,
+    (job) => [job],
+    (job) => `${described(job)}: ${objectiveColumn.name} ${objectiveColumn.text(job)}`,
+  );
   arm(place);
 }
 
@@ -43,7 +59,7 @@ function apart(key, shown) {
   for (const [, group] of d3.group(shown, key.value)) {
     const width = Math.min(36, 6 * (group.length - 1));
     // Multiples of the golden ratio: no order of the jobs shows as a pattern.
-    group.forEach((job, at) => moved.set(job, (((at + 0.5) * 0.618034) % 1 - 0.5) * width));
+    group.forEach((job, at) => moved.set(job, ((((at + 0.5) * 0.618034) % 1) - 0.5) * width));
   }
   return moved;
 }
@@ -52,7 +68,10 @@ function apart(key, shown) {
 function thinLabels(axis, key, width) {
   if (key.isNumeric) return;
   const every = Math.ceil((key.choices.length * (labelWidth(key.choices) - 8)) / (width - SLICE.left));
-  axis.selectAll(".tick text").filter((_, at) => at % every !== 0).remove();
+  axis
+    .selectAll(".tick text")
+    .filter((_, at) => at % every !== 0)
+    .remove();
 }
 
 function drawMeans(svg, key, shown, x, y) {

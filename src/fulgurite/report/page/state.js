@@ -84,7 +84,10 @@ function shownJobs() {
 /** Jobs with the best last, so that it is drawn over the others. */
 function bestLast(chosen) {
   const worth = (job) => (objectiveColumn.value(job) ?? NaN) * (objective.mode === "min" ? -1 : 1);
-  return d3.sort(chosen, (one, other) => (Number.isNaN(worth(other)) - Number.isNaN(worth(one))) || worth(one) - worth(other));
+  return d3.sort(
+    chosen,
+    (one, other) => Number.isNaN(worth(other)) - Number.isNaN(worth(one)) || worth(one) - worth(other),
+  );
 }
 
 /** As in the terminal: four decimals, or three digits and an exponent; "-" for nothing. */
@@ -110,7 +113,10 @@ function highlight(chosen) {
   document.body.classList.toggle("has-hot", chosen.length > 0);
   const hot = new Set(chosen);
   for (const mark of document.querySelectorAll("[data-jobs]")) {
-    mark.classList.toggle("hot", jobsOf(mark).some((job) => hot.has(job)));
+    mark.classList.toggle(
+      "hot",
+      jobsOf(mark).some((job) => hot.has(job)),
+    );
   }
 }
 
