@@ -123,7 +123,13 @@ def test_a_report_needs_files_alone(name):
 
 @pytest.mark.parametrize("name", of("board"))
 def test_what_is_written_for_tensorboard_needs_values_and_files_alone(name):
-    assert ours(name) <= {"fulgurite.errors", "fulgurite.result", "fulgurite.report.collect", *of("board")}
+    assert ours(name) <= {
+        "fulgurite.errors",
+        "fulgurite.result",
+        "fulgurite.report.collect",
+        "fulgurite.replay.places",
+        *of("board"),
+    }
     assert not imports(name) & HEAVY
 
 

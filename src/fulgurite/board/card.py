@@ -10,6 +10,8 @@ from fulgurite.result import Result
 
 TAG = "run"
 _WIDTH = 100
+# In C, where that is there: in Python it would take most of what TensorBoard costs a job.
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def card(result: Result, config: Mapping[str, Any]) -> str:
@@ -19,7 +21,9 @@ def card(result: Result, config: Mapping[str, Any]) -> str:
         result: its record.
         config: the composed config as plain values, all interpolations resolved.
     """
-    resolved = yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=None, allow_unicode=True, width=_WIDTH)
+    resolved = yaml.dump(
+        dict(config), Dumper=_DUMPER, sort_keys=False, default_flow_style=None, allow_unicode=True, width=_WIDTH
+    )
     parts = [
         f"### Command\n\n{_code(_folded(result.command))}",
         f"### Overrides\n\n{_code(chr(10).join(result.overrides) or 'none: the defaults')}",

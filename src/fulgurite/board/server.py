@@ -11,7 +11,8 @@ from io import StringIO
 from pathlib import Path
 from types import FrameType
 
-from fulgurite.errors import ConfigError, did_you_mean
+from fulgurite.errors import ConfigError
+from fulgurite.replay.places import named_place
 
 _OUTPUTS = Path("outputs")
 # TensorBoard would keep 10 pictures and 1,000 points a tag, the points chosen at random.
@@ -29,30 +30,11 @@ def main(words: Sequence[str]) -> int:
         ConfigError: for a name that no run, sweep or folder has, or a port that is taken.
     """
     args = _parser().parse_args(words)
-    folder = named(args.name) if args.name else _all_outputs()
+    folder = named_place(args.name) if args.name else _all_outputs()
     address = _start(folder, args.port)
     print(f"{address} shows {os.path.relpath(folder)}; Ctrl-C ends it", flush=True)
     _wait()
     return 0
-
-
-def named(name: str) -> Path:
-    """The folder of a sweep or run that is called ``name``, or lies there.
-
-    Raises:
-        ConfigError: when there is none, with the nearest of those that are there.
-    """
-    folders = [*_OUTPUTS.glob("sweeps/*/"), *_OUTPUTS.glob("*/*/")]
-    if Path(name).is_dir():
-        return Path(name)
-    for folder in folders:
-        if folder.name == name:
-            return folder
-    near = did_you_mean(name, (folder.name for folder in folders))
-    raise ConfigError(
-        f"there is no sweep, run or folder {name}{near}; give the name of one in {_OUTPUTS}, or a folder such as "
-        "my_outputs/sweeps/NAME"
-    )
 
 
 def _all_outputs() -> Path:

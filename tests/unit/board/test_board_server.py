@@ -1,32 +1,31 @@
+import re
+import socket
+import subprocess
+import sys
+
 import pytest
 
 from fulgurite.board import server
 from fulgurite.errors import ConfigError
 
 
-@pytest.fixture
-def outputs(tmp_path, monkeypatch):
+def test_a_misspelled_name_is_refused_with_the_nearest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("sweeps/night", "sweeps/noon", "mnist/cnn_20261122-101500-3f2a"):
-        (tmp_path / "outputs" / name).mkdir(parents=True)
-    return tmp_path / "outputs"
-
-
-@pytest.mark.parametrize(
-    ("name", "folder"),
-    [
-        ("night", "outputs/sweeps/night"),
-        ("cnn_20261122-101500-3f2a", "outputs/mnist/cnn_20261122-101500-3f2a"),
-        ("outputs/mnist", "outputs/mnist"),
-    ],
-)
-def test_a_sweep_a_run_and_a_folder_are_found(outputs, name, folder):
-    assert str(server.named(name)) == folder
-
-
-def test_a_misspelled_name_is_refused_with_the_nearest(outputs):
-    with pytest.raises(ConfigError, match=r"there is no sweep, run or folder nigth \(did you mean night\?\); give the"):
+    (tmp_path / "outputs" / "sweeps" / "night").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"there is no run, sweep or folder nigth .*did you mean night\?"):
         server.main(["nigth"])
+
+
+def test_a_port_that_is_taken_is_refused(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        # In a process of its own: what TensorBoard imports warns.
+        line = [sys.executable, "-c", "import sys; from fulgurite.cli import main; sys.exit(main())", "board", tmp_path]
+        said = subprocess.run([*line, f"--port={port}"], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert re.fullmatch(f"error: TensorBoard does not start: .* port {port}.* already in use\n", said.stderr)
 
 
 def test_without_outputs_it_says_so(tmp_path, monkeypatch):
