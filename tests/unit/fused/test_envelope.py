@@ -52,7 +52,6 @@ ULP = [
 # One ulp of a linear layer's zeros is nothing, and of what batch norm sums over all pixels it changes no rounding.
 DOUBLE = [("linear", "sgd"), ("linear", "adam"), ("cnn, batch norm", "sgd"), ("cnn, batch norm", "adam")]
 BFLOAT = [("mlp", "sgd"), ("cnn, batch norm", "adam"), ("lstm", "adam"), ("gru", "sgd")]
-pytestmark = pytest.mark.usefixtures("loaded_once")
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def distances(some: Sequence[Tensor], others: Sequence[Tensor]) -> list[float]:
     return [float((one - other).square().mean().sqrt()) for one, other in zip(some, others, strict=True)]
 
 
-@pytest.mark.parametrize("case", some_slow(ULP, *list(ULP)[:2]), ids=", ".join)
+@pytest.mark.parametrize("case", some_slow(ULP, *list(ULP)[1:2]), ids=", ".join)
 def test_members_are_as_near_to_their_solo_runs_as_those_to_a_change_of_the_last_digit(jobs, case):
     solo = [trained(cfg) for cfg in jobs("solo", *case)]
     changed = [trained(cfg, change_last_digit) for cfg in jobs("changed", *case)]

@@ -7,7 +7,9 @@ import pytest
 from fused_runs import SMALL, assert_same_curves, difference, some_slow, train_alone, train_together, vary
 
 # Seed, learning rate and whatever else a case varies differ from member to member.
-MEMBERS = (("seed=1", "optimizer.lr=0.003"), ("seed=2", "optimizer.lr=0.01"), ("seed=2", "optimizer.lr=0.001"))
+MEMBERS = (("seed=1", "optimizer.lr=0.003"), ("seed=2", "optimizer.lr=0.01"))
+# And two of one seed; one case has them, since each member more takes a solo run more.
+THREE = (*MEMBERS, ("seed=2", "optimizer.lr=0.001"))
 MODELS = {
     "mlp": ("model=mlp", "model.hidden=[12,9]"),
     # Not with Adam: the weight of a pixel that is constant over a batch has no effect before batch norm, so its
@@ -58,9 +60,10 @@ def assert_equal_to_solo(compose_config, tmp_path: Path, case, members=MEMBERS, 
     return together
 
 
-@pytest.mark.parametrize("model", some_slow(MODELS, "mlp", "mlp, dropout", "cnn", "gru"))
+@pytest.mark.parametrize("model", some_slow(MODELS, "mlp, dropout", "cnn", "gru"))
 def test_each_model_trains_as_it_does_alone(compose_config, tmp_path, model):
-    assert_equal_to_solo(compose_config, tmp_path, MODELS[model])
+    members = THREE if model == "mlp, dropout" else MEMBERS
+    assert_equal_to_solo(compose_config, tmp_path, MODELS[model], members)
 
 
 @pytest.mark.parametrize("optimizer", some_slow(OPTIMIZERS, "momentum", "adam", "rmsprop", "clipped"))

@@ -214,7 +214,7 @@ def test_what_a_hook_changes_between_two_epochs_holds_from_there_on(compose_conf
                 CHANGES[what](self)
 
     with_models(lambda number: Changes())
-    case = ("trainer.precision=64-true", "trainer.max_epochs=3")
+    case = ("trainer.precision=64-true", "trainer.max_epochs=2", "trainer.limit_train_batches=8")
     together = train_together([composed(compose_config, tmp_path / "fused", n, *case) for n in range(2)])
     assert "train as one" in together.lines[0]
     changed = "goes on alone: its model or optimiser was changed between two epochs"

@@ -5,6 +5,7 @@ Whatever it is, the others' numbers stay those of their solo runs.
 
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-from fused_runs import SMALL, Together, difference, train_alone, train_together
+from fused_runs import SMALL, Together, difference, some_slow, train_alone, train_together
 from omegaconf import DictConfig, OmegaConf
 
 from fulgurite.build import build
@@ -29,7 +30,7 @@ from fulgurite.training.checkpoint import load_checkpoint
 MLP = (*SMALL, "model=mlp", "model.hidden=[6]", "model.dropout=0.1", "trainer.precision=64-true")
 # The loss falls, so the highest is the first.
 BEST_IN_MID_EPOCH = ("trainer.val_check_interval=5", "objective.metric=val/loss", "objective.mode=max")
-pytestmark = pytest.mark.usefixtures("no_hanging", "loaded_once")
+pytestmark = pytest.mark.usefixtures("no_hanging")
 
 
 class RaisesAtEpochEnd(pl.Callback):
@@ -48,6 +49,11 @@ class StopsAfter(pl.Callback):
 
     def on_train_epoch_end(self, trainer, pl_module):
         trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
+
+
+class SleepsBetweenEpochs(pl.Callback):
+    def on_train_epoch_start(self, trainer, pl_module):
+        time.sleep(trainer.current_epoch)
 
 
 class PressesCtrlC(pl.Callback):
@@ -195,6 +201,13 @@ def made(monkeypatch) -> list[int]:
     return sizes
 
 
+def test_what_another_member_does_between_steps_is_not_in_a_members_seconds(jobs):
+    configs = jobs("fused", ("seed=1", *callback("SleepsBetweenEpochs")), ("seed=2",), case=("trainer.max_epochs=2",))
+    runs = train_together(configs).runs
+    assert all(run.throughput.samples == 1000 for run in runs)
+    assert 0 < runs[1].throughput.seconds < 1
+
+
 def test_a_group_is_formed_anew_when_half_have_left_and_the_last_goes_on_alone(jobs, made):
     members = [(f"seed={n}", f"trainer.max_epochs={epochs}") for n, epochs in enumerate((1, 3, 1, 2, 1))]
     configs = jobs("fused", *members)
@@ -254,7 +267,11 @@ def test_different_numbers_of_steps_end_each_member_at_its_own(jobs):
 
 
 @pytest.mark.parametrize(
-    "others", [("model.hidden=[5]", "model.hidden=[7]"), ("model.activation=tanh", "model.activation=relu")]
+    "others",
+    some_slow(
+        [("model.hidden=[5]", "model.hidden=[7]"), ("model.activation=tanh", "model.activation=relu")],
+        ("model.activation=tanh", "model.activation=relu"),
+    ),
 )
 def test_jobs_of_different_structure_form_groups_of_their_own(jobs, made, others):
     configs = jobs("fused", *[(other, f"seed={seed}") for seed in (1, 2) for other in others])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-from fused_runs import SMALL, assert_same_curves, difference, train_alone, vary
+from fused_runs import SMALL, assert_same_curves, difference, some_slow, train_alone, vary
 from omegaconf import DictConfig
 from rich.console import Console
 from test_equality import AUGMENTATIONS, MLP, MODELS, OPTIMIZERS, SCHEDULERS
@@ -74,12 +74,9 @@ def assert_equal(ours: tuple[Run, Outcome], plain: tuple[Run, Outcome]) -> None:
 
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
-    # Recurrent programs take seconds to trace; tests of fused sweeps cover them.
+    # One of each kind; tests of fused sweeps have more of them.
     "case",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in ("rnn", "lstm", "gru") else ())
-        for name in (*MODELS, *OPTIMIZERS, *SCHEDULERS, *AUGMENTATIONS)
-    ],
+    some_slow((*MODELS, *OPTIMIZERS, *SCHEDULERS, *AUGMENTATIONS), "cnn", "clipped", "plateau", "affine"),
 )
 def test_each_model_optimizer_schedule_and_augmentation_trains_as_without_a_program(both, steps, capsys, case):
     options = {
@@ -97,6 +94,7 @@ def test_each_model_optimizer_schedule_and_augmentation_trains_as_without_a_prog
 
 
 DIVERGES = ("optimizer=sgd", "model.norm=none", "optimizer.lr=1e300", "trainer.max_epochs=3")
+SHORT_LAST = ("data.train_subset=260", "data.drop_last=false")
 STOPS_EARLY = (
     "callbacks=early_stopping",
     "callbacks.early_stopping.patience=1",
@@ -108,28 +106,31 @@ STOPS_EARLY = (
 )
 
 
+# Options, and the epochs that a run then makes.
+ENDINGS = {
+    "diverges": (DIVERGES, 1),
+    "stops early": (STOPS_EARLY, 2),
+    "max_steps": (("trainer.max_epochs=3", "trainer.max_steps=27"), 2),
+    "a short last batch": (("trainer.max_epochs=2", *SHORT_LAST, *BEST_IN_MID_EPOCH), 2),
+    "two of them in an epoch": (("trainer.max_epochs=2", *SHORT_LAST, "data.passes_per_epoch=2"), 2),
+    "shorter than the probe": (("trainer.limit_train_batches=2", "trainer.max_epochs=2"), 2),
+}
+# Only auto has a probe.
+QUICK = [(ending, "compiled") for ending in ("diverges", "stops early", "max_steps", "a short last batch")]
+QUICK += [("shorter than the probe", "auto"), ("max_steps", "auto")]
+
+
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("engine", ["compiled", "auto"])
 @pytest.mark.parametrize(
-    ("options", "num_epochs"),
+    ("ending", "engine"),
     [
-        (DIVERGES, 1),
-        (STOPS_EARLY, 2),
-        (("trainer.max_epochs=3", "trainer.max_steps=27"), 2),
-        (("trainer.max_epochs=2", "data.train_subset=260", "data.drop_last=false", *BEST_IN_MID_EPOCH), 2),
-        (("trainer.max_epochs=2", "data.train_subset=260", "data.drop_last=false", "data.passes_per_epoch=2"), 2),
-        (("trainer.limit_train_batches=2", "trainer.max_epochs=2"), 2),
-    ],
-    ids=[
-        "diverges",
-        "stops early",
-        "max_steps",
-        "a short last batch",
-        "two of them in an epoch",
-        "shorter than the probe",
+        pytest.param(ending, engine, marks=() if (ending, engine) in QUICK else pytest.mark.slow)
+        for ending in ENDINGS
+        for engine in ("compiled", "auto")
     ],
 )
-def test_a_run_ends_where_it_would_without_a_program(both, options, num_epochs, engine):
+def test_a_run_ends_where_it_would_without_a_program(both, ending, engine):
+    options, num_epochs = ENDINGS[ending]
     ours, plain = both("model=mlp", "model.hidden=[6]", *options, engine=engine)
     assert_equal(ours, plain)
     assert plain[1].epochs == num_epochs
