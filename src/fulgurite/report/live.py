@@ -4,11 +4,13 @@ It starts no thread, and draws when it is asked to; ``due_s`` says when that is 
 """
 
 import math
+import signal
 import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.cells import cell_len, set_cell_size
@@ -80,7 +82,8 @@ class Region:
         self._note_width(width)
         # A line as wide as the terminal would make some terminals go on to the next.
         self._drawn = frame(self._watched, self._total, width - 1, height - 1)
-        self._live.update(Group(*self._drawn), refresh=True)
+        with _whole():
+            self._live.update(Group(*self._drawn), refresh=True)
         # The first one reads all records, those after it what is new.
         cost = 0.0 if self._is_first else time.thread_time() - began
         self._next, self._is_first = time.monotonic() + max(_EVERY_S, _TIMES_COST * cost), False
@@ -91,7 +94,8 @@ class Region:
 
     def say(self, line: str) -> None:
         """Write a line above, as it is: it may be coloured."""
-        self.console.print(Text.from_ansi(line), soft_wrap=True)
+        with _whole():
+            self.console.print(Text.from_ansi(line), soft_wrap=True)
 
     def _note_width(self, width: int) -> None:
         """Reckon with it that a terminal that was made narrower has folded the lines that were drawn."""
@@ -100,6 +104,19 @@ class Region:
             folded = sum(max(1, math.ceil(cell_len(line.plain) / width)) for line in self._drawn)
             drawn._shape = (drawn._shape[0], folded)
         self._width = width
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Let Ctrl-C wait while something is written: what is written in part would be written again at the end."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def frame(watched: Watched, total: int, width: int, height: int) -> list[Text]:
