@@ -143,6 +143,7 @@ def test_brushing_an_axis_keeps_the_jobs_in_that_range(opened, results):
     assert 0 < len(kept) < NUM_JOBS
     assert said == f"{len(kept)} of {NUM_JOBS} jobs"
     assert opened.locator("#curves .mark").count() == len(kept)
+    assert float(opened.get_by_label("val/acc from").input_value()) == pytest.approx(low, rel=1e-3)
     opened.mouse.click(area["x"] + 14, area["y"] + area["height"] - 2)
     assert shown(opened) == f"{NUM_JOBS} of {NUM_JOBS} jobs"
 

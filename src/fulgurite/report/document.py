@@ -15,7 +15,7 @@ from fulgurite.report.heading import Heading
 from fulgurite.report.importance import importances
 from fulgurite.report.leaderboard import nearest
 from fulgurite.report.results import link
-from fulgurite.report.swept import Swept, is_log
+from fulgurite.report.swept import Swept, grid_pairs, is_log
 from fulgurite.result import INDIFFERENT
 
 Plain = dict[str, Any]
@@ -38,6 +38,7 @@ def document(place: Path, heading: Heading, jobs: Sequence[Job], rows: Sequence[
         "keys": [_plain_key(key) for key in keys],
         "jobs": [_plain_job(place, job, number, keys) for number, job in enumerate(jobs)],
         "rows": [_plain_row(row, jobs, keys) for row in rows],
+        "pairs": [[keys.index(one), keys.index(other)] for one, other in grid_pairs(jobs, keys)],
         "curves": _plain_curves([read_curves(job.folder) for job in jobs]),
         "importance": [asdict(each) for each in importances(jobs, keys)],
         "best": _plain_best(jobs, rows),

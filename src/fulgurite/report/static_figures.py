@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fulgurite.errors import ConfigError
 from fulgurite.report.collect import Job, Row, fold
 from fulgurite.report.curves import band, read_curves
-from fulgurite.report.swept import Swept, is_log, swept
+from fulgurite.report.swept import Swept, grid_pairs, is_log, swept
 from fulgurite.report.table import rounded, short_names
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def write_figures(folder: Path, jobs: Sequence[Job]) -> list[Path]:
     """Write all figures that the jobs allow into ``folder``; the paths, PNG (300 dpi) and SVG in turn.
 
     Learning curves with a band of one deviation over seeds, the objective against each key, a heat map for each pair
-    of keys with at most 12 values each, and the leaderboard with deviations.
+    of keys on a grid, and the leaderboard with deviations.
 
     Raises:
         ConfigError: when matplotlib is missing, or no job has an objective.
@@ -68,8 +68,7 @@ def write_figures(folder: Path, jobs: Sequence[Job]) -> list[Path]:
 def _figures(rows: Sequence[Row], jobs: Sequence[Job], keys: Sequence[Swept]) -> dict[str, "Figure"]:
     found = {"leaderboard": _leaderboard(rows), "curves": _curves(rows)}
     found |= {f"slice_{_file_name(key)}": _slice(key, jobs, rows[0].metric) for key in keys}
-    few = [key for key in keys if 1 < len(key.choices) <= _MOST_CHOICES]
-    for one, other in itertools.combinations(few, 2):
+    for one, other in grid_pairs(jobs, keys):
         found[f"heatmap_{_file_name(one)}_{_file_name(other)}"] = _heatmap(one, other, jobs, rows[0])
     return {name: figure for name, figure in found.items() if figure is not None}
 

@@ -1,5 +1,6 @@
 """What was varied between jobs, and whether it is a number or a choice."""
 
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from fulgurite.report.table import short_names
 # Where the largest value is so many times the smallest, an axis is logarithmic.
 _LOG_FROM = 100
 MISSING = "default"
+# Values of a key that a heat map has rows or columns for.
+_MOST_CHOICES = 12
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,17 @@ def swept(jobs: Sequence[Job]) -> list[Swept]:
     ordered = sorted(keys, key=lambda key: key == "seed")
     known = [job.result is not None for job in jobs]
     return [_swept(key, names[key], typed, known) for key in ordered]
+
+
+def grid_pairs(jobs: Sequence[Job], keys: Sequence[Swept]) -> list[tuple[Swept, Swept]]:
+    """Pairs of keys on a grid: 2 to 12 values each, and finished jobs for half of the combinations or more."""
+    few = [key for key in keys if key.key != "seed" and 1 < len(key.choices) <= _MOST_CHOICES]
+    finished = [at for at, job in enumerate(jobs) if job.status == "finished"]
+    return [
+        (one, other)
+        for one, other in itertools.combinations(few, 2)
+        if 2 * len({(one.values[at], other.values[at]) for at in finished}) >= len(one.choices) * len(other.choices)
+    ]
 
 
 def is_log(numbers: Sequence[float]) -> bool:

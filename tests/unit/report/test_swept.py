@@ -2,7 +2,7 @@ import pytest
 from written_sweeps import write_job
 
 from fulgurite.report.collect import read_jobs
-from fulgurite.report.swept import Swept, swept
+from fulgurite.report.swept import Swept, grid_pairs, swept
 
 
 def keys_of(sweep, **values: list[str]) -> dict[str, Swept]:
@@ -46,3 +46,25 @@ def test_a_job_without_a_record_has_no_values_and_takes_none_from_the_others(tmp
     assert [job.folder.name for job in read_jobs(tmp_path)] == ["lost", "lr-0.1", "lr-0.2"]
     assert key.values == ("", "0.1", "0.2")
     assert key.numbers == (None, 0.1, 0.2)
+
+
+def test_pairs_on_a_grid_have_finished_jobs_for_half_of_the_combinations(tmp_path):
+    # All four combinations of a and b; of a and c, and of b and c, four of eight.
+    for at, (a, b) in enumerate([("1", "1"), ("1", "2"), ("2", "1"), ("2", "2")]):
+        write_job(tmp_path, [f"a={a}", f"b={b}", f"c={at}"], 0.5)
+    jobs = read_jobs(tmp_path)
+    names = [(one.key, other.key) for one, other in grid_pairs(jobs, swept(jobs))]
+    assert names == [("a", "b"), ("a", "c"), ("b", "c")]
+    for folder in sorted(tmp_path.iterdir())[1:]:
+        path = folder / "result.json"
+        path.write_text(path.read_text().replace("finished", "failed"))
+    jobs = read_jobs(tmp_path)
+    assert grid_pairs(jobs, swept(jobs)) == []
+
+
+def test_a_key_of_more_than_twelve_values_is_on_no_grid(tmp_path):
+    for at in range(13):
+        for b in ("1", "2"):
+            write_job(tmp_path, [f"a={at}", f"b={b}"], 0.5)
+    jobs = read_jobs(tmp_path)
+    assert grid_pairs(jobs, swept(jobs)) == []

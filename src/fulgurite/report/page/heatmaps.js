@@ -1,14 +1,23 @@
 "use strict";
 // Heat maps: the mean objective for each pair of values of two keys, where they lie on a grid.
 
-const HEAT = { cell: 40, top: 8, bottom: 46, mostChoices: 12, mostPairs: 10 };
+const HEAT = { cell: 40, top: 8, bottom: 46, mostPairs: 10 };
 
-/** Pairs of keys with few values each, the most important first. */
+/** Pairs of keys on a grid, the most important first. */
 function gridPairs() {
   const order = data.importance.map((each) => each.key);
-  const few = axisKeys.filter((key) => key.choices.length > 1 && key.choices.length <= HEAT.mostChoices);
-  few.sort((one, other) => order.indexOf(one.key) - order.indexOf(other.key));
-  return d3.cross(few, few).filter(([one, other]) => few.indexOf(one) < few.indexOf(other));
+  const rank = (key) => order.indexOf(key.key);
+  const pairs = data.pairs.map((pair) =>
+    d3.sort(
+      pair.map((number) => keys[number]),
+      rank,
+    ),
+  );
+  return d3.sort(
+    pairs,
+    ([first]) => rank(first),
+    ([, second]) => rank(second),
+  );
 }
 
 function drawHeatmaps() {
@@ -26,7 +35,8 @@ function drawHeatmaps() {
 }
 
 function heatNote(pairs, drawn) {
-  if (!pairs.length) return `Needs two swept keys with 2 to ${HEAT.mostChoices} values each; there are no such two.`;
+  if (!pairs.length)
+    return "Needs two keys on a grid: 2 to 12 values each, and finished jobs for half of the combinations.";
   const rest =
     pairs.length > drawn.length
       ? ` Of ${pairs.length} pairs those of the ${drawn.length} most important are drawn.`

@@ -82,7 +82,7 @@ function moveBrush(id) {
   const filter = filters.get(id);
   if (!filter) return group.call(brush.move, null);
   const [low, high] = [PARALLEL.height - PARALLEL.bottom + 8, PARALLEL.top - 8];
-  const within = (y) => Math.max(high, Math.min(low, Number.isFinite(y) ? y : y > 0 ? low : high));
+  const within = (y) => Math.max(high, Math.min(low, Number.isFinite(y) ? y : y < 0 ? high : low));
   if (column.isNumeric) {
     const ends = [
       filter.high === Infinity ? high : within(scale(filter.high)),
@@ -112,9 +112,7 @@ function drawFields() {
     else drawChoices(set, column);
   });
   form.on("submit", (event) => event.preventDefault());
-  onFilter(() => {
-    columns.filter((column) => !filters.has(column.id)).forEach(emptyFields);
-  });
+  onFilter(() => columns.forEach(showFields));
 }
 
 function drawRange(set, column) {
@@ -157,10 +155,15 @@ function drawChoices(set, column) {
   });
 }
 
-function emptyFields(column) {
+/** Show in the fields what was brushed, or cleared; what is being typed stays. */
+function showFields(column) {
   const set = d3.selectAll("#parallel fieldset").filter((each) => each === column);
-  set
-    .selectAll("input[type=number]")
-    .property("value", (_, at, nodes) => (document.activeElement === nodes[at] ? nodes[at].value : ""));
-  set.selectAll("input[type=checkbox]").property("checked", true);
+  const filter = filters.get(column.id);
+  const inputs = set.selectAll("input").filter((_, at, nodes) => nodes[at] !== document.activeElement);
+  if (!column.isNumeric) inputs.property("checked", (choice) => !filter || filter.has(choice));
+  else inputs.property("value", (_, at, nodes) => shownEnd(filter?.[nodes[at].name]));
+}
+
+function shownEnd(value) {
+  return Number.isFinite(value) ? Number(value.toPrecision(4)) : "";
 }

@@ -162,4 +162,9 @@ function drawFailed() {
     .append("a")
     .attr("href", (job) => address(jobs[job].log))
     .text((job) => jobs[job].log);
+  items
+    .filter((job) => !jobs[job].log)
+    .append("p")
+    .append("code")
+    .text((job) => jobs[job].path);
 }
