@@ -50,7 +50,9 @@ def jobs_of(folders: Sequence[Path]) -> list[Job]:
     """
     found: dict[Path, Job] = {}
     for folder in folders:
-        jobs = [read_job(folder)] if (folder / FILE_NAME).exists() else read_jobs(folder)
+        # A run that was killed before it had a record has at least its config.
+        is_run = (folder / FILE_NAME).exists() or (folder / ".hydra").is_dir()
+        jobs = [read_job(folder)] if is_run else read_jobs(folder)
         if not jobs:
             raise RunFolderError(f"{folder} is neither a run nor a sweep; give a folder such as outputs/mnist/<run>")
         for job in jobs:

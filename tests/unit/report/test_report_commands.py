@@ -88,6 +88,13 @@ def test_a_sweep_among_the_compared_stands_for_its_jobs_and_each_job_counts_once
     assert folders_in(Path("results.csv")) == ["a/lr-1", str(one), str(other)]
 
 
+def test_a_run_without_a_record_is_compared_as_missing(fulgurite):
+    one = write_job(Path("a"), ["lr=1"], 0.1)
+    Path("a/lost/.hydra").mkdir(parents=True)
+    assert fulgurite("compare", str(one), "a/lost", "--output", "page.html")[0] == 0
+    assert folders_in(Path("results.csv")) == ["a/lr-1", "a/lost"]
+
+
 def test_a_folder_that_is_neither_run_nor_sweep_is_refused(fulgurite):
     Path("empty").mkdir()
     code, _, err = fulgurite("compare", "empty")
