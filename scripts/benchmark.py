@@ -1,7 +1,7 @@
 """How fast Fulgurite is, as ratios measured in one run on one thread.
 
-    python scripts/benchmark.py [startup memory accuracy curve epoch augment regression fused bound drivers
-                                 sweeps] [--repeats N] [--quick] [--seeds N]
+    python scripts/benchmark.py [startup memory accuracy curve epoch augment pictures regression fused bound
+                                 drivers sweeps] [--repeats N] [--quick] [--seeds N]
 
 Training is measured against ``hand_loop.py`` on the same tensors, in process CPU time, in turns; the median of the
 pairwise ratios counts. Prints each line once it is known and a table at the end, writes ``outputs/benchmark.json``,
@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fused_items
 import launcher_items
+import picture_items
 import process_items
 import training_items
 from timing import Item, line, table
@@ -46,6 +47,7 @@ ITEMS: dict[str, Callable[[Options], Iterable[Item]]] = {
     "curve": lambda options: fused_items.curve(options.quick),
     "epoch": lambda options: training_items.epoch(options.repeats, options.quick),
     "augment": lambda options: training_items.augment(options.repeats, options.quick),
+    "pictures": lambda options: picture_items.pictures(options.repeats, options.quick),
     "regression": lambda options: training_items.regression(options.repeats, options.quick),
     "fused": lambda options: fused_items.fused(options.repeats, options.quick),
     "bound": lambda options: fused_items.bound(options.repeats, options.quick),
