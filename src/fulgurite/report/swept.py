@@ -60,7 +60,7 @@ def grid_pairs(jobs: Sequence[Job], keys: Sequence[Swept]) -> list[tuple[Swept, 
 
 def is_log(numbers: Sequence[float]) -> bool:
     """Whether numbers are all positive, and span two decades or more."""
-    # A ratio such as 0.1 / 0.001 is a little less than 100 in binary.
+    # A ratio such as 0.7 / 0.007 is a little less than 100 in binary.
     return bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) >= _LOG_FROM * (1 - 1e-9)
 
 

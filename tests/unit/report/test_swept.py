@@ -16,6 +16,11 @@ def test_numbers_over_two_decades_have_a_logarithmic_axis(tmp_path):
     assert (found["a"].is_log, found["b"].is_log, found["c"].is_log) == (True, False, False)
 
 
+def test_two_decades_are_two_decades_where_the_ratio_is_rounded_to_less(tmp_path):
+    assert 0.7 / 0.007 < 100
+    assert keys_of(tmp_path, a=["0.7", "0.007"])["a"].is_log
+
+
 def test_values_of_which_one_is_no_number_are_choices(tmp_path):
     found = keys_of(tmp_path, a=["1e-3", "2", "3"], b=["1", "null", "2"], c=["true", "false", "true"])
     assert found["a"].numbers == pytest.approx((1e-3, 2.0, 3.0))
