@@ -81,7 +81,8 @@ def looked(words: Sequence[str]) -> Looked:
         started = time.process_time()
         fit(run)
         cpu_s = time.process_time() - started
-        drawn = next(each for each in run.trainer.callbacks if isinstance(each, Pictures))
+        callbacks: list[Any] = run.trainer.callbacks  # type: ignore[attr-defined]
+        drawn = next(each for each in callbacks if isinstance(each, Pictures))
         return Looked(cpu_s, drawn.budget.spent_s, stopwatch.seconds, drawn.budget.num_bytes / 1e6)
 
 

@@ -171,7 +171,8 @@ def _as_written(model: nn.Module) -> Iterator[None]:
                     stack.callback(own.__setitem__, key, own[key])
                     own.pop(key)
             for name, child in module.named_children():
-                if hasattr(child, "_orig_mod"):
+                original = child._modules.get("_orig_mod")
+                if original is not None:
                     stack.callback(module._modules.__setitem__, name, child)
-                    module._modules[name] = child._orig_mod
+                    module._modules[name] = original
         yield
