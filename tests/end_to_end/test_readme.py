@@ -35,7 +35,7 @@ SET_UP = [line for line in COMMANDS if line.startswith("python3 -m venv")]
 TRAINING = [line for line in COMMANDS if line.startswith("python train.py") and "model=tiny" not in line]
 PLANS = [line for line in COMMANDS if line.startswith("fulgurite sweep plan")]
 OF_A_SWEEP = [line for line in COMMANDS if line.startswith(("fulgurite sweep show", "fulgurite sweep resume"))]
-AFTERWARDS = [line for line in COMMANDS if " RUN" in line]
+AFTERWARDS = [line for line in COMMANDS if " RUN" in line or line.startswith("fulgurite ls")]
 
 
 @pytest.fixture
