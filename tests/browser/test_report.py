@@ -261,9 +261,12 @@ def test_a_narrow_page_scrolls_within_its_tables_alone(opened, width):
 
 
 def test_on_paper_all_is_there_and_light(opened):
+    # A4 with margins.
+    opened.set_viewport_size({"width": 720, "height": 1000})
     opened.emulate_media(media="print", color_scheme="dark")
     assert not opened.locator("#controls").is_visible()
     assert opened.locator("#leaderboard table").is_visible()
+    assert opened.evaluate("document.querySelector('#leaderboard table').offsetWidth") <= 720
     assert opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert opened.evaluate("getComputedStyle(document.body).color") == "rgb(29, 35, 44)"
 
