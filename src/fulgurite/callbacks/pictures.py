@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import TensorBoardLogger
 
 from fulgurite.callbacks import pictures_graph
-from fulgurite.callbacks.pictures_board import Board
+from fulgurite.callbacks.pictures_board import Board, find_writer
 from fulgurite.callbacks.pictures_budget import Budget
 from fulgurite.callbacks.pictures_kinds import KINDS, Kind
-from fulgurite.callbacks.pictures_scene import Scene, Seen, untouched
+from fulgurite.callbacks.pictures_outputs import has_matrix
+from fulgurite.callbacks.pictures_scene import Scene, Seen, epochs_of, part_done, untouched
 from fulgurite.errors import ConfigError, check_bool, check_int
 from fulgurite.result import write_atomically
 
@@ -88,8 +88,8 @@ class Pictures(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        self._epochs_before, self._steps_before = _epochs(trainer), trainer.global_step
-        self.budget.start(_done(trainer) if self._epochs_before else 0.0)
+        self._epochs_before, self._steps_before = epochs_of(trainer), trainer.global_step
+        self.budget.start(part_done(trainer) if self._epochs_before else 0.0)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the validation before."""
@@ -104,17 +104,17 @@ class Pictures(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the epoch that has just ended, when it is its turn: now its checkpoints are written."""
-        epochs = _epochs(trainer)
+        epochs = epochs_of(trainer)
         if self._draws(trainer) and epochs > self._epochs_before and epochs % self._every(trainer) == 0:
-            board = Board(_writer(trainer), self.folder, self.budget)
+            board = Board(find_writer(trainer), self.folder, self.budget)
             if board.writer is not None:
                 self._draw(Scene(trainer, pl_module, self._seen, epochs), board, is_last=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the last epoch."""
         if self._draws(trainer) and trainer.global_step > self._steps_before:
-            board = Board(_writer(trainer), self.folder, self.budget)
-            self._draw(Scene(trainer, pl_module, self._seen, _epochs(trainer)), board, is_last=True)
+            board = Board(find_writer(trainer), self.folder, self.budget)
+            self._draw(Scene(trainer, pl_module, self._seen, epochs_of(trainer)), board, is_last=True)
             log.info("pictures took %.2g s and %.2g MB", self.budget.spent_s, self.budget.num_bytes / 1e6)
         # Images of the validation need not outlive it.
         self._seen = Seen()
@@ -129,7 +129,7 @@ class Pictures(pl.Callback):
 
     def _draw(self, scene: Scene, board: Board, is_last: bool) -> None:
         with untouched(scene.model):
-            if is_last and len(scene.seen):
+            if is_last and has_matrix(scene):
                 self._safely("counts", partial(self._write_counts, scene))
             for kind in (each for each in KINDS if each.is_figure or board.writer is not None):
                 if kind.applies(scene) and self._has_time_for(kind.name, kind.guess_s, is_last):
@@ -151,7 +151,7 @@ class Pictures(pl.Callback):
 
     def _add(self, kind: Kind, scene: Scene, board: Board, is_last: bool) -> None:
         for drawn in kind.draw(scene):
-            if not board.add(drawn, scene.epochs, _done(scene.trainer), is_last):
+            if not board.add(drawn, scene.epochs, part_done(scene.trainer), is_last):
                 self._leave_out(kind.name, _NO_ROOM)
 
     def _draw_graph(self, scene: Scene, board: Board, is_last: bool) -> None:
@@ -195,21 +195,3 @@ class Pictures(pl.Callback):
         for reason, names in self._left_out.items():
             log.info("left out of the pictures after epoch %d, %s: %s", epochs, reason, ", ".join(names))
         self._left_out.clear()
-
-
-def _epochs(trainer: pl.Trainer) -> int:
-    """Epochs completed."""
-    progress: Any = trainer.fit_loop.epoch_progress.current
-    return progress.processed
-
-
-def _done(trainer: pl.Trainer) -> float:
-    """The part of the run that is done; 1 when its end is not known."""
-    last = trainer.max_epochs or -1
-    return min(1.0, _epochs(trainer) / last) if last > 0 else 1.0
-
-
-def _writer(trainer: pl.Trainer) -> Any:
-    """TensorBoard's writer, when it is one of the loggers."""
-    found = (each.experiment for each in trainer.loggers if isinstance(each, TensorBoardLogger))
-    return next(found, None)

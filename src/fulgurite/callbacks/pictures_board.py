@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from fulgurite.callbacks.pictures_budget import Budget
@@ -95,6 +97,12 @@ class Board:
             return False
         self.writer._get_file_writer().add_graph(graph)
         return True
+
+
+def find_writer(trainer: pl.Trainer) -> Any:
+    """TensorBoard's writer, when it is one of the loggers."""
+    found = (each.experiment for each in trainer.loggers if isinstance(each, TensorBoardLogger))
+    return next(found, None)
 
 
 def _summary(drawn: Drawn, png: bytes) -> Any:

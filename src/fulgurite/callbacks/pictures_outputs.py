@@ -68,7 +68,9 @@ def draw_curves(scene: Scene) -> Iterator[Drawn]:
     scores, y = scene.seen.outputs()
     num_classes = scores.shape[1]
     # The threshold below each probability; classes follow each other in the counts.
-    bins = (scores.softmax(dim=1) * (_NUM_THRESHOLDS - 1)).long() + torch.arange(num_classes) * _NUM_THRESHOLDS
+    bins = (scores.softmax(dim=1).nan_to_num() * (_NUM_THRESHOLDS - 1)).long() + torch.arange(
+        num_classes
+    ) * _NUM_THRESHOLDS
     is_class = torch.nn.functional.one_hot(y, num_classes).bool()
     found, alarmed = (
         torch.bincount(bins[mask], minlength=num_classes * _NUM_THRESHOLDS)

@@ -133,6 +133,18 @@ class Scene:
         return self.model(self.encode(x)).float().cpu()
 
 
+def epochs_of(trainer: pl.Trainer) -> int:
+    """Epochs completed."""
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return progress.processed
+
+
+def part_done(trainer: pl.Trainer) -> float:
+    """The part of the run that is done, in [0, 1]; 1 when its end is not known."""
+    last = trainer.max_epochs or -1
+    return min(1.0, epochs_of(trainer) / last) if last > 0 else 1.0
+
+
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
     """Let a model be called, in evaluation mode and without gradients, and leave everything as it was.

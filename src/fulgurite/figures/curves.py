@@ -82,7 +82,9 @@ def curves(
         for x, y in window.places(each.x, each.y):
             draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=_lighter(each.colour, 0.45))
     for line in lines:
-        draw.line(window.places(line.x, line.y), fill=line.colour, width=3 * _LARGER, joint="curve")
+        # A fit that is lost has no places.
+        if places := window.places(line.x, line.y):
+            draw.line(places, fill=line.colour, width=3 * _LARGER, joint="curve")
     panel.paste(np.asarray(large.reduce(_LARGER)), PLOT.left, PLOT.top)
     panel.axes(PLOT, number_axis(x_label, *window.x), number_axis(y_label, *window.y, from_top=True))
     _names(panel, lines, points)
@@ -108,7 +110,8 @@ def _bounds(line: Curve) -> tuple[NDArray, NDArray]:
 def _band(draw: ImageDraw.ImageDraw, window: _Window, line: Curve) -> None:
     if line.spread:
         below, above = (window.places(line.x, y) for y in _bounds(line))
-        draw.polygon(above + below[::-1], fill=_lighter(line.colour, 0.82))
+        if above:
+            draw.polygon(above + below[::-1], fill=_lighter(line.colour, 0.82))
 
 
 def _lighter(colour: Rgb, share: float) -> Rgb:

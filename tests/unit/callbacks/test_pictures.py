@@ -245,6 +245,17 @@ def test_a_run_that_goes_on_draws_no_epoch_twice(compose_config, tmp_path):
     assert [each.step for each in events(tmp_path / "b").Images("viz_outputs/confusion")] == [3, 4]
 
 
+@pytest.mark.parametrize(
+    "words", ["model=mlp model.hidden=[4]", "model=cnn model.channels=[2]", "data=quadratic model=mlp"]
+)
+def test_a_run_that_is_lost_is_drawn_without_a_fault(compose_config, tmp_path, words):
+    lost = ("optimizer.lr=1e30", "trainer.max_epochs=1", "scheduler=constant", "model.norm=none")
+    short = ("data.passes_per_epoch=3",) if "quadratic" in words else ()
+    run, _ = made(compose_config, tmp_path, *words.split(), *lost, *short)
+    assert not all(each.isfinite().all() for each in run.model.parameters())
+    assert figures(tmp_path)
+
+
 def test_a_run_without_validation_is_drawn_without_its_outputs(compose_config, tmp_path):
     words = ("model=linear", "trainer.max_steps=3", "trainer.max_epochs=null", "trainer.limit_val_batches=0")
     made(compose_config, tmp_path, *words, "scheduler=constant")
