@@ -97,7 +97,7 @@ def started(monkeypatch) -> list[_drivers.Process]:
     """The processes of drivers that a sweep of this process has started."""
     processes = []
     start = _drivers._start
-    monkeypatch.setattr(_drivers, "_start", lambda each: processes.append(start(each)) or processes[-1])
+    monkeypatch.setattr(_drivers, "_start", lambda *given: processes.append(start(*given)) or processes[-1])
     return processes
 
 

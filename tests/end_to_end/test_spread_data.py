@@ -25,6 +25,7 @@ TINY = [
     "data.eval_batch_size=1000",
     "trainer.precision=64-true",
     "trainer.max_epochs=1",
+    "trainer.log_every_n_steps=3",
 ]
 MLP = ["model=mlp", "model.hidden=[6]"]
 FOLDER = Path("outputs", "sweeps", "night")
@@ -41,7 +42,7 @@ def started(monkeypatch) -> list[_drivers.Process]:
     """The processes that a sweep of this process has started."""
     processes = []
     start = _drivers._start
-    monkeypatch.setattr(_drivers, "_start", lambda each: processes.append(start(each)) or processes[-1])
+    monkeypatch.setattr(_drivers, "_start", lambda *given: processes.append(start(*given)) or processes[-1])
     return processes
 
 
@@ -112,6 +113,10 @@ def test_two_processes_learn_what_one_learns_from_whole_batches(started, capfd):
     for where, tensor in tensors(expected["state_dict"]).items():
         torch.testing.assert_close(tensors(found["state_dict"])[where], tensor, rtol=0, atol=1e-10, msg=where)
     assert read_result(job("lr-0.01")).metrics == pytest.approx(read_result(Path("alone")).metrics, abs=1e-6)
+    found, expected = ([row.get("grad_norm") for row in rows(each)] for each in (job("lr-0.01"), Path("alone")))
+    assert found == [None if norm is None else pytest.approx(norm, rel=1e-9) for norm in expected]
+    # Steps 3, 6 and 9.
+    assert sum(norm is not None for norm in expected) == 3
 
 
 @pytest.mark.slow
