@@ -41,13 +41,15 @@ def two_runs(fulgurite, training, one: list[str], other: list[str]) -> tuple[str
 
 
 def test_of_two_runs_the_keys_that_differ_are_shown_and_no_other(fulgurite, training):
-    names = two_runs(fulgurite, training, ["optimizer.lr=0.1", "seed=1"], ["seed=2", "model.hidden=[8,4]"])
+    one = ["optimizer.lr=0.1", "seed=1", "model.hidden=[8]", "data.batch_size=64"]
+    other = ["optimizer.lr=0.2", "seed=2", "model.hidden=[8,4]", "data.batch_size=64"]
+    names = two_runs(fulgurite, training, one, other)
     code, lines, _ = fulgurite("diff", *names)
     assert code == 0
     config = lines[lines.index(["config", "A", "B"]) + 1 : lines.index(["results", "A", "B", "B", "-", "A"])]
     assert config == [
-        ["model.hidden", "[512,", "512]", "[8,", "4]"],
-        ["optimizer.lr", "0.1", "0.001"],
+        ["model.hidden", "[8]", "[8,", "4]"],
+        ["optimizer.lr", "0.1", "0.2"],
         ["seed", "1", "2"],
     ]
 
