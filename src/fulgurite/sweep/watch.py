@@ -4,7 +4,8 @@ import sys
 import time
 from pathlib import Path
 
-from fulgurite.report.live import Region, title
+from fulgurite.report.frame import title
+from fulgurite.report.live import Region
 from fulgurite.report.watched import Watched
 from fulgurite.sweep.folder import at_work_since, driver_of
 from fulgurite.sweep.record import recorded_keys, recorded_number

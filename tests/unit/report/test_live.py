@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fulgurite.report.live import Region, frame
+from fulgurite.report.frame import frame
+from fulgurite.report.live import Region
 from fulgurite.report.watched import Watched
 from fulgurite.result import Objective, Result
 
