@@ -49,15 +49,8 @@ def sweeps(repeats: int, quick: bool) -> Iterator[Item]:
         "seed=range(16)",
         *(("data.train_subset=6400",) if quick else ()),
     )
-    for name, launcher in (("processes", _APART), ("joblib", _JOBLIB)):
-        values, pairs = paired_ratios(
-            lambda: swept(("launcher=basic", *jobs)).wall_s,
-            lambda given=launcher: swept((*given, *jobs)).wall_s,
-            repeats,
-        )
-        basic, apart = (min(column) for column in zip(*pairs, strict=True))
-        note = f"{basic:.1f} s one after the other, {apart:.1f} s on two workers"
-        yield Item(f"sweeps: 16 MLP jobs of one epoch, basic / {name}", values, note=note)
+    for name, words in (("processes", _APART), ("joblib", _JOBLIB)):
+        yield _against_basic(name, (*words, *jobs), ("launcher=basic", *jobs), repeats)
     for name, launcher, workers in (("basic", ("launcher=basic",), 1), ("processes", _APART, _WORKERS)):
         small, large = (swept((*launcher, *_TRIVIAL, f"seed=range({size})")) for size in _sizes(quick))
         few, many = _sizes(quick)
@@ -67,6 +60,13 @@ def sweeps(repeats: int, quick: bool) -> Iterator[Item]:
         yield Item(f"sweeps: memory of each of {many} jobs, {name}", (grown,), "<= 0.2", note="MB of the first process")
         yield Item(f"sweeps: key press to first of {many} jobs, {name}", (large.first_s,), "<= 5", note="s")
         yield Item(f"sweeps: folders of {many} jobs, {name}", (float(large.num_folders),), f">= {many}")
+
+
+def _against_basic(name: str, words: Sequence[str], alone: Sequence[str], repeats: int) -> Item:
+    values, pairs = paired_ratios(lambda: swept(alone).wall_s, lambda: swept(words).wall_s, repeats)
+    basic, other = (min(column) for column in zip(*pairs, strict=True))
+    note = f"{basic:.1f} s one after the other, {other:.1f} s on two workers"
+    return Item(f"sweeps: 16 MLP jobs of one epoch, basic / {name}", values, note=note)
 
 
 def _sizes(quick: bool) -> tuple[int, int]:

@@ -8,8 +8,10 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -34,7 +36,10 @@ COMMANDS = [line for block in fenced("bash") for line in block.splitlines() if l
 SET_UP = [line for line in COMMANDS if line.startswith("python3 -m venv")]
 TRAINING = [line for line in COMMANDS if line.startswith("python train.py") and "model=tiny" not in line]
 PLANS = [line for line in COMMANDS if line.startswith("fulgurite sweep plan")]
-OF_A_SWEEP = [line for line in COMMANDS if line.startswith(("fulgurite sweep show", "fulgurite sweep resume"))]
+OF_A_SWEEP = [
+    line for line in COMMANDS if line.startswith(("fulgurite sweep show", "fulgurite sweep resume", "fulgurite report"))
+]
+BOARD = [line for line in COMMANDS if line.startswith("fulgurite board")]
 AFTERWARDS = [line for line in COMMANDS if " RUN" in line or line.startswith("fulgurite ls")]
 
 
@@ -57,12 +62,12 @@ def test_the_readme_holds_what_this_file_runs():
     assert len(SET_UP) == 2
     assert len(TRAINING) >= 8
     assert len(PLANS) == 1
-    assert len(OF_A_SWEEP) == 2
+    assert len(OF_A_SWEEP) == 3
     assert len(AFTERWARDS) >= 3
     others = set(COMMANDS) - {*SET_UP, *TRAINING, *PLANS, *OF_A_SWEEP, *AFTERWARDS}
     assert others == {
         "python train.py model=tiny model.width=128",
-        "tensorboard --logdir outputs     # look at the curves of all runs",
+        *BOARD,
     }
 
 
@@ -86,10 +91,10 @@ def test_a_training_command_runs(command, here):
 def test_a_sweep_is_shown_and_gone_on_with_by_its_name(command, here, monkeypatch, capsys):
     assert cli.train(["-m", "model=mlp", "seed=1,2", "sweep.name=night", *SHORT]) == 0
     capsys.readouterr()
-    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    monkeypatch.setattr(sys, "argv", shlex.split(command, comments=True))
     assert cli.main() == 0
     said = capsys.readouterr().out
-    assert "of 2 jobs 2 finished" in said or "[2/2] seed-2 finished before" in said
+    assert any(words in said for words in ("of 2 jobs 2 finished", "[2/2] seed-2 finished before", "Wrote outputs/"))
 
 
 @pytest.mark.parametrize("command", PLANS)
@@ -110,6 +115,21 @@ def test_the_commands_for_a_finished_run_need_its_folder_alone(here, monkeypatch
         monkeypatch.setattr(sys, "argv", shlex.split(command, comments=True))
         assert cli.main() == 0, command
     assert len((here / "RUN/predictions.csv").read_text().splitlines()) == 2
+
+
+def test_the_board_answers_and_ends_with_ctrl_c(here):
+    (line,) = BOARD
+    (here / "outputs").mkdir()
+    start = "import sys; from fulgurite.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", start, *shlex.split(line, comments=True)[1:]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = re.search(r"http://127\.0\.0\.1:\d+/?", process.stdout.readline())
+        assert address
+        with urllib.request.urlopen(address[0], timeout=60) as answer:
+            assert b"TensorBoard" in answer.read()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
 
 
 def test_tensorboard_finds_the_curves_of_a_run(here):
