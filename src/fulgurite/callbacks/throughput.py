@@ -33,7 +33,8 @@ class Throughput(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock: an epoch that is gone on with does not start again."""
-        self._start(trainer.fit_loop.epoch_loop.batch_progress.current.processed)
+        done: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+        self._start(done.processed)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import torch
 from batched_members import call_members, stacked_parameters
+from fused_runs import some_slow
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -144,7 +145,7 @@ def test_the_gradients_have_the_strides_of_the_parameters(kind: str) -> None:
     assert [each.stride() for each in gradients] == [each.stride() for each in parameters.values()]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", some_slow(KINDS, "lstm", "gru"))
 def test_the_traced_layers_give_the_same_for_other_numbers(kind: str) -> None:
     models = _models(kind, num_layers=2, bidirectional=True)
     names = list(stacked_parameters(models))

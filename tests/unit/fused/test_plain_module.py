@@ -22,6 +22,8 @@ def class_on_the_docs_page() -> type[pl.LightningModule]:
 
 
 PlainNet = class_on_the_docs_page()
+# Steps of an epoch.
+SHORT = "trainer.limit_train_batches=8"
 MEMBERS = ({"lr": 0.01, "dropout": 0.2}, {"lr": 0.003, "dropout": 0.4}, {"lr": 0.01, "smoothing": 0.1})
 
 
@@ -36,7 +38,7 @@ def with_models(monkeypatch):
 
 
 def composed(compose_config, folder: Path, number: int, *overrides: str):
-    return compose_config(*SMALL, f"seed={number}", *overrides, folder=folder / str(number))
+    return compose_config(*SMALL, SHORT, f"seed={number}", *overrides, folder=folder / str(number))
 
 
 def test_a_users_own_module_equals_its_solo_runs(compose_config, tmp_path, with_models):
@@ -214,7 +216,7 @@ def test_what_a_hook_changes_between_two_epochs_holds_from_there_on(compose_conf
                 CHANGES[what](self)
 
     with_models(lambda number: Changes())
-    case = ("trainer.precision=64-true", "trainer.max_epochs=2", "trainer.limit_train_batches=8")
+    case = ("trainer.precision=64-true", "trainer.max_epochs=2")
     together = train_together([composed(compose_config, tmp_path / "fused", n, *case) for n in range(2)])
     assert "train as one" in together.lines[0]
     changed = "goes on alone: its model or optimiser was changed between two epochs"
