@@ -145,7 +145,7 @@ def resolve(cfg: "DictConfig", without: str = "") -> dict[str, Any]:
 
 
 def fingerprint(plain: dict[str, Any]) -> str:
-    """Digest of all that decides a run's numbers: the config without folders, loggers, launcher, progress bar and pictures."""
+    """Digest of all that decides a run's numbers: the config without folders, loggers, launcher and what looks on."""
     decisive = {key: value for key, value in plain.items() if key not in INDIFFERENT}
     decisive["callbacks"] = {name: node for name, node in plain["callbacks"].items() if name not in ONLOOKERS}
     return sha256(repr(_canonical(decisive)).encode()).hexdigest()[:16]

@@ -115,6 +115,18 @@ def test_fused_programs_know_models_batches_and_training_and_no_more(name):
     assert ours(name) <= SHARED | below | set(of("training")) | set(of("fused"))
 
 
+@pytest.mark.parametrize("name", of("figures"))
+def test_drawing_knows_numbers_alone(name):
+    assert ours(name) <= set(of("figures"))
+    assert not imports(name) & HEAVY
+
+
+@pytest.mark.parametrize("name", of("pictures"))
+def test_pictures_know_models_data_and_drawing_and_no_more(name):
+    below = {*of("data"), *of("models"), *of("figures"), *of("pictures")}
+    assert ours(name) <= SHARED | below
+
+
 @pytest.mark.parametrize("name", of("report"))
 def test_a_report_needs_files_alone(name):
     assert ours(name) <= {"fulgurite.errors", "fulgurite.result", *of("report")}

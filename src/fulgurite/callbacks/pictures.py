@@ -1,8 +1,8 @@
 """Pictures of a run, in TensorBoard and in its folder: its data, what the network does, and where it is wrong.
 
 They look at a run between two epochs and leave it as it was: the same weights come out with and without them. All they
-may take is a share of the run's time and some megabytes; what does not fit is left out. What is drawn is in the files
-``pictures_*.py`` beside this one, in the order of ``pictures_kinds.py``; how it is drawn is in ``figures/``.
+may take is a share of the run's time and some megabytes; what does not fit is left out. What is drawn is in the package
+``fulgurite.pictures``, in the order of its ``kinds.py``; how it is drawn is in ``fulgurite.figures``.
 """
 
 import json
@@ -16,13 +16,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from fulgurite.callbacks import pictures_graph
-from fulgurite.callbacks.pictures_board import Board, find_writer
-from fulgurite.callbacks.pictures_budget import Budget
-from fulgurite.callbacks.pictures_kinds import KINDS, Kind
-from fulgurite.callbacks.pictures_outputs import has_matrix
-from fulgurite.callbacks.pictures_scene import Scene, Seen, epochs_of, part_done, untouched
 from fulgurite.errors import ConfigError, check_bool, check_int
+from fulgurite.pictures import graph
+from fulgurite.pictures.board import Board, find_writer
+from fulgurite.pictures.budget import Budget
+from fulgurite.pictures.kinds import KINDS, Kind
+from fulgurite.pictures.outputs import has_matrix
+from fulgurite.pictures.scene import Scene, Seen, epochs_of, part_done, untouched
 from fulgurite.result import write_atomically
 
 log = logging.getLogger(__name__)
@@ -136,8 +136,8 @@ class Pictures(pl.Callback):
                     self._safely(kind.name, partial(self._add, kind, scene, board, is_last))
             if board.writer is not None:
                 self._draw_graph(scene, board, is_last)
-            if is_last and self.embedding and board.writer is not None and pictures_graph.has_embedding(scene):
-                self._safely(_EMBEDDING, partial(pictures_graph.add_embedding, scene, board.writer))
+            if is_last and self.embedding and board.writer is not None and graph.has_embedding(scene):
+                self._safely(_EMBEDDING, partial(graph.add_embedding, scene, board.writer))
         self._tell(scene.epochs)
 
     def _has_time_for(self, name: str, guess_s: float, is_last: bool) -> bool:
@@ -163,7 +163,7 @@ class Pictures(pl.Callback):
 
     def _add_graph(self, scene: Scene, board: Board) -> None:
         # It is written once: it need not leave room for others.
-        if not board.add_graph(pictures_graph.trace(scene), done=1.0, is_last=True):
+        if not board.add_graph(graph.trace(scene), done=1.0, is_last=True):
             self._leave_out(_GRAPH, _NO_ROOM)
 
     def _write_counts(self, scene: Scene) -> None:

@@ -12,12 +12,12 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fulgurite.build import Run, build
-from fulgurite.callbacks import pictures_kinds
 from fulgurite.callbacks.pictures import Pictures
-from fulgurite.callbacks.pictures_budget import Budget
 from fulgurite.errors import ConfigError
 from fulgurite.fit import fit
 from fulgurite.log import log_to
+from fulgurite.pictures import kinds
+from fulgurite.pictures.budget import Budget
 
 # What the runs of this file have loaded, for those that load the same.
 LOADED: dict[str, Any] = {}
@@ -183,9 +183,9 @@ def broken(scene: Any) -> Any:
 
 @pytest.fixture
 def fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = list(pictures_kinds.KINDS)
-    kinds[2] = pictures_kinds.Kind("confusion matrix", 0.0, kinds[2].applies, broken)
-    monkeypatch.setattr("fulgurite.callbacks.pictures.KINDS", kinds)
+    changed = list(kinds.KINDS)
+    changed[2] = kinds.Kind("confusion matrix", 0.0, changed[2].applies, broken)
+    monkeypatch.setattr("fulgurite.callbacks.pictures.KINDS", changed)
 
 
 @pytest.mark.usefixtures("fault")

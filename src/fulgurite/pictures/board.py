@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from fulgurite.callbacks.pictures_budget import Budget
 from fulgurite.figures.colours import Pixels
 from fulgurite.figures.png import to_png
+from fulgurite.pictures.budget import Budget
 
 # Bars of a histogram.
 _BINS = 40

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fulgurite.callbacks.pictures_board import Drawn, Histogram, Image
-from fulgurite.callbacks.pictures_scene import Scene
-from fulgurite.callbacks.pictures_weights import first_convolution
 from fulgurite.figures.colours import VIRIDIS, Pixels, linear_scale, symmetric_scale
 from fulgurite.figures.heat_map import heat_map
 from fulgurite.figures.image_grid import image_grid, to_grey_levels
 from fulgurite.figures.ticks import name_axis
 from fulgurite.models.recurrent import Recurrent
+from fulgurite.pictures.board import Drawn, Histogram, Image
+from fulgurite.pictures.scene import Scene
+from fulgurite.pictures.weights import first_convolution
 
 _MOST_MAPS, _BATCH, _MOST_LAYERS = 36, 32, 24
 

@@ -8,9 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from fulgurite.callbacks.pictures_board import Drawn, Image
-from fulgurite.callbacks.pictures_outputs import to_shown
-from fulgurite.callbacks.pictures_scene import Scene
 from fulgurite.data.draws import Draws
 from fulgurite.data.in_memory import Augmentations
 from fulgurite.data.synthetic import Synthetic
@@ -18,6 +15,9 @@ from fulgurite.figures.colours import CLASSES, VIRIDIS, linear_scale
 from fulgurite.figures.curves import Curve, Points, curves
 from fulgurite.figures.image_grid import image_grid, to_grey_levels
 from fulgurite.figures.plane import decision_regions, height_map
+from fulgurite.pictures.board import Drawn, Image
+from fulgurite.pictures.outputs import to_shown
+from fulgurite.pictures.scene import Scene
 from fulgurite.randomness import Stream, derive_seed
 
 _NUM_SAMPLES, _NUM_POINTS, _NUM_PLACES, _SIDE = 30, 200, 200, 64

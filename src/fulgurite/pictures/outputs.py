@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from fulgurite.callbacks.pictures_board import Drawn, Image, PrecisionRecall
-from fulgurite.callbacks.pictures_scene import Scene
 from fulgurite.figures.colours import INK, MUTED, WRONG
 from fulgurite.figures.heat_map import confusion_matrix
 from fulgurite.figures.image_grid import image_grid, to_grey_levels
+from fulgurite.pictures.board import Drawn, Image, PrecisionRecall
+from fulgurite.pictures.scene import Scene
 
 # More classes have no room in a picture, or a card each.
 _MOST_IN_MATRIX, _MOST_CURVES = 200, 20

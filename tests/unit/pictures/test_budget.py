@@ -1,7 +1,7 @@
 import pytest
 
-from fulgurite.callbacks.pictures_budget import Budget
 from fulgurite.errors import ConfigError
+from fulgurite.pictures.budget import Budget
 
 
 class Clock:

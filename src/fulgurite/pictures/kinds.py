@@ -3,12 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fulgurite.callbacks import pictures_data as data
-from fulgurite.callbacks import pictures_inside as inside
-from fulgurite.callbacks import pictures_outputs as outputs
-from fulgurite.callbacks import pictures_weights as weights
-from fulgurite.callbacks.pictures_board import Drawn
-from fulgurite.callbacks.pictures_scene import Scene
+from fulgurite.pictures import data, inside, outputs, weights
+from fulgurite.pictures.board import Drawn
+from fulgurite.pictures.scene import Scene
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fulgurite.callbacks.pictures_board import Board, Histogram, PrecisionRecall
-from fulgurite.callbacks.pictures_budget import Budget
-from fulgurite.callbacks.pictures_data import draw_plane, draw_samples, has_plane
-from fulgurite.callbacks.pictures_inside import draw_histograms, recorded
-from fulgurite.callbacks.pictures_outputs import draw_curves
-from fulgurite.callbacks.pictures_scene import Scene, Seen, untouched
 from fulgurite.data.augmentation import Rotate
 from fulgurite.data.in_memory import InMemoryData, Part
 from fulgurite.figures.colours import CLASSES
 from fulgurite.models.cnn import CNN
 from fulgurite.models.mlp import MLP
 from fulgurite.models.recurrent import Recurrent
+from fulgurite.pictures.board import Board, Histogram, PrecisionRecall
+from fulgurite.pictures.budget import Budget
+from fulgurite.pictures.data import draw_plane, draw_samples, has_plane
+from fulgurite.pictures.inside import draw_histograms, recorded
+from fulgurite.pictures.outputs import draw_curves
+from fulgurite.pictures.scene import Scene, Seen, untouched
 
 RINGS = {"task": "classification", "input_shape": [2], "num_outputs": 2, "metric": "val/acc", "mode": "max"}
 IMAGES = {"task": "classification", "input_shape": [1, 8, 8], "num_outputs": 4, "metric": "val/acc", "mode": "max"}

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fulgurite.callbacks.pictures_outputs import to_shown
-from fulgurite.callbacks.pictures_scene import Scene
+from fulgurite.pictures.outputs import to_shown
+from fulgurite.pictures.scene import Scene
 
 _NUM_EMBEDDED = 500
 

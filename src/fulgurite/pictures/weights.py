@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytorch_lightning as pl
 from torch import Tensor, nn
 
-from fulgurite.callbacks.pictures_board import Drawn, Image
-from fulgurite.callbacks.pictures_scene import Scene
 from fulgurite.figures.colours import Pixels, symmetric_scale
 from fulgurite.figures.image_grid import image_grid
+from fulgurite.pictures.board import Drawn, Image
+from fulgurite.pictures.scene import Scene
 
 _MOST = 36
 

@@ -1,0 +1,1 @@
+"""What pictures of a run show; drawn with ``figures``, asked for by ``callbacks/pictures.py``."""
