@@ -139,7 +139,7 @@ def test_what_is_written_for_tensorboard_needs_values_and_files_alone(name):
         "fulgurite.errors",
         "fulgurite.result",
         "fulgurite.report.collect",
-        "fulgurite.replay.places",
+        "fulgurite.places",
         *of("board"),
     }
     assert not imports(name) & HEAVY

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from fulgurite.errors import ConfigError
-from fulgurite.replay.places import named_place
+from fulgurite.places import named_place
 
 _OUTPUTS = Path("outputs")
 # TensorBoard would keep 10 pictures and 1,000 points a tag, the points chosen at random.

@@ -10,7 +10,7 @@ import yaml
 
 from fulgurite import config
 from fulgurite.errors import ConfigError
-from fulgurite.replay.places import named_place
+from fulgurite.places import named_place
 from fulgurite.replay.run_folder import read_config
 from fulgurite.report.beside import Pair, code_of_runs, of_runs, of_sweeps, print_pairs
 from fulgurite.report.collect import collect

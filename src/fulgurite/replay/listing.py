@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fulgurite.errors import ConfigError
-from fulgurite.replay.places import named_place
+from fulgurite.places import named_place
 from fulgurite.report.leaderboard import nearest
 from fulgurite.report.listing import listed
 from fulgurite.report.runs import entries
