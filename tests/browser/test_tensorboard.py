@@ -2,22 +2,18 @@
 
 import json
 import math
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from board_server import MAIN, TRAIN, Server, serving, until
 from playwright.sync_api import Page, expect
 
 from fulgurite import resume
@@ -25,8 +21,6 @@ from fulgurite.result import Result, read_result
 
 pytestmark = pytest.mark.browser
 
-MAIN = "import sys; from fulgurite.cli import main; sys.exit(main())"
-TRAIN = Path(__file__).parents[2] / "train.py"
 # Nine MLPs and three convolutional networks: models, numbers, choices, lists that only one model has, and seeds.
 WORDS = ("sweep.name=night", "sweep=random", "sweep.num_trials=4", "sweep.seed=2", "sweep.repeats=3")
 WORDS += ("sweep.racing=false", "model=mlp,lenet5", "optimizer.lr=tag(log,interval(1e-4,1e-1))")
@@ -42,17 +36,6 @@ KILLED = "killed"
 KILLED_WORDS = ["model=mlp", "model.activation=relu", "model.hidden=[16]", "optimizer.lr=0.05", "seed=7"]
 
 
-@dataclass(frozen=True)
-class Server:
-    """A TensorBoard that has read all runs."""
-
-    address: str
-
-    def open(self, page: Page, tab: str) -> None:
-        """Show a tab."""
-        page.goto(f"{self.address}#{tab}")
-
-
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory) -> Path:
     """The folder of the sweep, with a job more, which was killed."""
@@ -63,49 +46,32 @@ def sweep(tmp_path_factory) -> Path:
     return folder
 
 
-@contextmanager
-def serving(command: list[str], folder: Path) -> Iterator[Server]:
-    """Run a server, and wait until it knows all runs and their last numbers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([*command, f"--port={port}"], cwd=folder.parents[2], start_new_session=True)
-    try:
-        _wait_until_read(f"http://127.0.0.1:{port}/", len(jobs(folder)))
-        yield Server(f"http://127.0.0.1:{port}/")
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+def has_read(address: str, number: int) -> bool:
+    """Whether the server knows the last numbers and the texts of so many runs."""
+    with urlopen(f"{address}data/plugin/scalars/tags") as answer:
+        tags = json.load(answer)
+    with urlopen(f"{address}data/plugin/text/tags") as answer:
+        texts = json.load(answer)
+    return sum("final/test/acc" in each for each in tags.values()) == number == sum(map(bool, texts.values()))
 
 
-def _wait_until_read(address: str, number: int) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        try:
-            with urlopen(f"{address}data/plugin/scalars/tags") as answer:
-                tags = json.load(answer)
-            with urlopen(f"{address}data/plugin/text/tags") as answer:
-                texts = json.load(answer)
-        except URLError:
-            tags = texts = {}
-        if sum("final/test/acc" in each for each in tags.values()) == number == sum(map(bool, texts.values())):
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"TensorBoard has not read {number} runs within two minutes")
+def serving_sweep(command: list[str], sweep: Path) -> AbstractContextManager[Server]:
+    number = len(jobs(sweep))
+    return serving(command, sweep.parents[2], lambda address: has_read(address, number))
 
 
 @pytest.fixture(scope="module", params=["true", "false"])
 def each_loader(sweep, request) -> Iterator[Server]:
     """The same runs, read by either of TensorBoard's loaders."""
     command = [sys.executable, "-m", "tensorboard.main", f"--logdir={sweep}", f"--load_fast={request.param}"]
-    with serving([*command, "--host=127.0.0.1"], sweep) as server:
+    with serving_sweep([*command, "--host=127.0.0.1"], sweep) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def board(sweep) -> Iterator[Server]:
     """What ``fulgurite board NAME`` starts."""
-    with serving([sys.executable, "-c", MAIN, "board", "night"], sweep) as server:
+    with serving_sweep([sys.executable, "-c", MAIN, "board", "night"], sweep) as server:
         yield server
 
 
@@ -143,15 +109,6 @@ def rows(page: Page) -> list[list[str]]:
             cell.querySelector("slot").assignedNodes().map(node => node.textContent.trim()).join("")))"""
     )
     return sorted([cells[0], *cells[2:-1]] for cells in found)
-
-
-def until(page: Page, read: Callable[[], object], wanted: object) -> None:
-    """Wait until the page shows what is wanted; fail with what it shows instead."""
-    for _ in range(60):
-        if read() == wanted:
-            return
-        page.wait_for_timeout(250)
-    assert read() == wanted
 
 
 def open_table(page: Page, server: Server, names: list[str]) -> None:
