@@ -20,7 +20,7 @@ from fulgurite.board.session import write_end, write_start
 from fulgurite.errors import FulguriteError, is_interrupt
 from fulgurite.log import LOG_NAME, log_to
 from fulgurite.result import Failure, Objective, Result, Status, git_state, versions
-from fulgurite.resume import Begun, next_attempt, record_in
+from fulgurite.resume import Begun, clear, next_attempt, record_in
 
 if TYPE_CHECKING:
     from fulgurite.build import Run
@@ -55,8 +55,8 @@ def run_job(
     folder.mkdir(parents=True, exist_ok=True)
     record = _record_in(folder)
     if begun is None and _is_first_process():
-        # The logger would add to the rows of an earlier run in this folder.
-        (folder / "metrics.csv").unlink(missing_ok=True)
+        # Loggers would add to the curves of an earlier run in this folder; its pictures would be taken for this one's.
+        clear(folder)
     attempts = next_attempt(record_in(folder))
     plain = config.resolve(cfg)
     result = record(replace(_start(cfg, overrides, plain), seconds=begun.seconds if begun else 0.0, attempts=attempts))

@@ -158,14 +158,26 @@ def _begun(folder: Path, path: Path, content: Mapping[str, Any]) -> Begun:
 
 def prepare(folder: Path, begun: Begun | None) -> None:
     """Make a folder ready for a job that goes on, or begins anew: what is logged again must not be there twice."""
-    from fulgurite.training.curves import CSV_NAME, EVENTS, Cut, cut_curves
+    from fulgurite.training.curves import Cut, cut_curves
 
     if begun is not None:
         cut_curves(folder, Cut(begun.epochs, begun.steps, begun.checkpoint.stat().st_mtime, begun.row))
         return
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    for path in (folder / CSV_NAME, *folder.glob(EVENTS)):
+    clear(folder)
+
+
+def clear(folder: Path) -> None:
+    """Drop what an earlier run has left in a folder that would be taken for that of the next: curves and pictures."""
+    from fulgurite.training.curves import CSV_NAME, EVENTS
+
+    figures = folder / "figures"
+    lost = (folder / CSV_NAME, folder / "projector_config.pbtxt", figures / "confusion.json")
+    for path in (*lost, *folder.glob(EVENTS), *figures.glob("*.png")):
         path.unlink(missing_ok=True)
+    # By epoch, what TensorBoard's projector shows.
+    for path in folder.glob("[0-9]*/last_layer_input"):
+        shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _seconds(folder: Path, checkpoint: Path) -> float:

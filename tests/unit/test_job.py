@@ -111,3 +111,18 @@ def test_a_model_without_a_test_step_is_not_tested(compose_config, monkeypatch: 
     result = run_job(compose_config(*TINY), [])
     assert result.status == "finished"
     assert not any(name.startswith("test/") for name in result.metrics)
+
+
+def test_a_folder_that_is_used_again_shows_nothing_of_the_run_before(compose_config, tmp_path: Path):
+    """Neither two runs' curves as one in TensorBoard, nor the confusion matrix of another model in a report."""
+    words = (*TINY[:-1], "trainer.max_epochs=1", "data.num_val=200", "test=false")
+    all_of_them = ("callbacks=pictures", "callbacks.pictures.graph=false")
+    run_job(compose_config(*words, *all_of_them), [])
+    before = set(tmp_path.glob("events*.[0-9]"))
+    assert before
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".json", ".png"}
+    assert (tmp_path / "projector_config.pbtxt").exists()
+    run_job(compose_config(*words, "callbacks.pictures.enabled=false"), [])
+    assert list((tmp_path / "figures").iterdir()) == []
+    assert not before & set(tmp_path.glob("events*"))
+    assert not list(tmp_path.glob("projector_config.pbtxt")) + list(tmp_path.rglob("sprite.png"))
