@@ -93,7 +93,8 @@ class Pictures(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the validation before."""
-        self._seen = Seen()
+        # The epoch that it belongs to is counted when it is over.
+        self._seen = Seen(epochs_of(trainer) + 1)
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *rest: Any
@@ -108,7 +109,9 @@ class Pictures(pl.Callback):
         if self._draws(trainer) and epochs > self._epochs_before and epochs % self._every(trainer) == 0:
             board = Board(find_writer(trainer), self.folder, self.budget)
             if board.writer is not None:
-                self._draw(Scene(trainer, pl_module, self._seen, epochs), board, is_last=False)
+                # Without a validation of this epoch, that of an earlier one would be drawn as its own.
+                seen = self._seen if self._seen.epochs == epochs else Seen()
+                self._draw(Scene(trainer, pl_module, seen, epochs), board, is_last=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the last epoch."""

@@ -28,7 +28,7 @@ def draw_matrix(scene: Scene) -> Iterator[Drawn]:
     """The confusion matrix of the last validation."""
     counts = scene.seen.counts()
     right = np.trace(counts) / counts.sum()
-    where = f"epoch {scene.epochs} · {counts.sum():,} {_samples(scene)} · {100 * right:.2f} % right"
+    where = f"epoch {scene.seen.epochs} · {counts.sum():,} {_samples(scene)} · {100 * right:.2f} % right"
     names = [str(each) for each in range(len(counts))]
     yield Image("viz_outputs/confusion", confusion_matrix(counts, names, title="Confusion matrix", subtitle=where))
 
@@ -50,7 +50,7 @@ def draw_wrong(scene: Scene) -> Iterator[Drawn]:
     pixels = image_grid(
         to_grey_levels(to_shown(worst.x).numpy()),
         title="Most wrong",
-        subtitle=f"epoch {scene.epochs} · the label, in red the guess, and its probability",
+        subtitle=f"epoch {scene.seen.epochs} · the label, in red the guess, and its probability",
         columns=5,
         rows=5,
         captions=captions,

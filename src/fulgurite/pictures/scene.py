@@ -41,9 +41,14 @@ class Wrong:
 
 
 class Seen:
-    """Outputs of a validation of classes, collected as its batches pass by; on the device until they are asked for."""
+    """Outputs of a validation of classes, collected as its batches pass by; on the device until they are asked for.
 
-    def __init__(self) -> None:
+    Args:
+        epochs: completed with this validation.
+    """
+
+    def __init__(self, epochs: int = 0) -> None:
+        self.epochs = epochs
         self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._worst: list[Wrong] = []
@@ -51,10 +56,8 @@ class Seen:
     def add(self, batch: Any, outputs: Any) -> None:
         """Keep a batch, if it is one of ours: (x, class numbers) with scores as ``output``."""
         scores = outputs.get("output") if isinstance(outputs, Mapping) else None
-        if scores is None or scores.dim() != 2 or not isinstance(batch, tuple | list) or len(batch) != 2:
-            return
-        x, y = batch
-        if y.dtype != torch.int64 or y.dim() != 1:
+        x, y = batch if isinstance(batch, tuple | list) and len(batch) == 2 else (None, None)
+        if scores is None or not _are_of_classes(x, y, scores):
             return
         self._outputs.append(scores)
         self._targets.append(y)
@@ -83,6 +86,13 @@ class Seen:
         order = share.where(guess != label, -1.0).argsort(descending=True, stable=True)
         order = order[: min(NUM_WORST, int((guess != label).sum()))]
         return Wrong(x[order], label[order], guess[order], share[order])
+
+
+def _are_of_classes(x: Any, y: Any, scores: Any) -> bool:
+    """Whether these are samples, the class of each, and scores of two classes or more; other modules have others."""
+    if not all(isinstance(each, Tensor) for each in (x, y, scores)) or y.dtype != torch.int64 or y.dim() != 1:
+        return False
+    return scores.dim() == 2 and scores.shape[1] > 1 and len(x) == len(y) == len(scores)
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,19 @@ def test_a_number_of_epochs_says_when_they_are_drawn(compose_config, tmp_path):
     assert [each.step for each in events(tmp_path).Images("viz_outputs/confusion")] == [2, 4, 5]
 
 
+def test_what_a_validation_said_is_drawn_with_its_own_epoch_and_at_the_end(
+    compose_config, tmp_path
+):
+    words = ("model=linear", "trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2")
+    run, _ = made(compose_config, tmp_path, *words)
+    read = events(tmp_path)
+    assert [each.step for each in read.Images("viz_data/samples")] == [1, 2, 3, 4, 5]
+    for tag in ("viz_outputs/confusion", "viz_outputs/most_wrong"):
+        assert [each.step for each in read.Images(tag)] == [2, 4, 5]
+        # The epoch of the subtitle is that of the validation.
+        assert read.Images(tag)[1].encoded_image_string == read.Images(tag)[2].encoded_image_string
+
+
 def test_the_weights_are_the_same_bit_by_bit_with_and_without_pictures(compose_config, tmp_path):
     words = ("model=cnn", "model.channels=[4]", "model.dropout=0.3", "augmentation=affine", "trainer.max_epochs=2")
     with_them, _ = made(compose_config, tmp_path / "with", *words, "callbacks.pictures.graph=true")
@@ -155,6 +168,16 @@ def test_real_runs_spend_no_more_than_their_share(compose_config, tmp_path):
     budget = pictures_of(run).budget
     # What is drawn for the first time may take longer than guessed.
     assert budget.spent_s < 0.08 * budget.elapsed_s
+
+
+def test_all_pictures_are_drawn_after_each_epoch_of_the_shortest_run(compose_config, tmp_path):
+    words = (*SMALL, "callbacks=pictures", "model=linear", "trainer.max_epochs=2", "test=false")
+    with log_to(tmp_path):
+        fit(build(compose_config(*words), loaded=LOADED))
+    read = events(tmp_path)
+    assert {tag.partition("/")[2] for tag in read.Tags()["images"]} == FAMILIES["model=linear"]
+    assert {tuple(each.step for each in read.Images(tag)) for tag in read.Tags()["images"]} == {(1, 2)}
+    assert "left out" not in (tmp_path / "train.log").read_text()
 
 
 def test_without_tensorboard_the_files_are_there_all_the_same(compose_config, tmp_path):

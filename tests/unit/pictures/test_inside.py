@@ -201,6 +201,11 @@ def test_outputs_of_other_kinds_are_not_collected():
     collected.add((torch.zeros(2, 1), torch.zeros(2, 1)), {"output": torch.zeros(2, 1)})
     collected.add((torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64)), None)
     collected.add({"image": 1}, {"output": torch.zeros(2, 4)})
+    batch = torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64)
+    for output in ("words", torch.zeros(2), torch.zeros(1, 4), torch.zeros(2, 1), torch.zeros(2, 4, 5)):
+        collected.add(batch, {"output": output})
+    collected.add((["a", "b"], batch[1]), {"output": torch.zeros(2, 4)})
+    collected.add((batch[0], [0, 1]), {"output": torch.zeros(2, 4)})
     assert len(collected) == 0
 
 
