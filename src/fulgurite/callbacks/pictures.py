@@ -45,7 +45,7 @@ class Pictures(pl.Callback):
         folder: of the files: a PNG of each picture of the last epoch, and ``confusion.json``.
         enabled: false switches everything off.
         every_n_epochs: ``auto`` for ten times in the run.
-        share_of_time: of the run's time, in [0, 1], that pictures may take.
+        share_of_time: of the run's time, in [0, 1], that pictures may take; 1 sets no limit.
         max_mb: megabytes of TensorBoard's events that they may take.
         graph: the model graph: ``auto`` when there is time for it, true in any case, false never.
         embedding: for the projector, write what the last layer reads of 500 samples, at the end, whatever it takes.

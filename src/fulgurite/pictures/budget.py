@@ -18,7 +18,7 @@ class Budget:
     Time is that of the thread: what other runs of a fused sweep do meanwhile is neither spent nor earned here.
 
     Args:
-        share_of_time: of the run's time, in [0, 1].
+        share_of_time: of the run's time, in [0, 1]; 1 sets no limit.
         max_mb: megabytes of events in the whole run.
         clock: seconds; those of the calling thread by default.
 
@@ -71,6 +71,9 @@ class Budget:
             guess_s: seconds that it takes, as long as nothing is known.
             is_last: whether there will be nothing after this epoch.
         """
+        if self.share_of_time == 1:
+            # It can take no more than all, and need not wait until it is spent.
+            return True
         allowed = self.share_of_time * self.elapsed_s * (1 if is_last else 1 - _KEPT)
         return self.spent_s + self._costs.get(name, guess_s) * _MARGIN <= allowed
 

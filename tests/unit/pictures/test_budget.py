@@ -52,6 +52,12 @@ def test_what_it_took_the_last_time_counts_more_than_the_guess(clock):
     assert not budget.has_time_for("a", 0.0, is_last=True)
 
 
+def test_a_share_of_one_is_no_limit(clock):
+    budget = Budget(1, 2, clock)
+    budget.start()
+    assert budget.has_time_for("a", 10.0, is_last=False)
+
+
 def test_what_was_spent_before_the_start_does_not_count(clock):
     budget = Budget(0.05, 2, clock)
     spend(budget, clock, "a", 50.0)
