@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -89,17 +89,17 @@ class Result:
 
 
 def read_result(folder: Path) -> Result:
-    """The record in a run folder.
+    """The record in a run folder; what a later version has put into it besides is left out.
 
     Raises:
         RunFolderError: when there is none, or it is damaged.
     """
     path = folder / FILE_NAME
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
         plain["objective"] = Objective(**plain["objective"])
         plain["error"] = Failure(**plain["error"]) if plain.get("error") else None
-        return Result(**plain)
+        return _checked(Result(**{each.name: plain[each.name] for each in fields(Result) if each.name in plain}))
     except FileNotFoundError:
         raise RunFolderError(
             f"{folder} is not a run folder: it has no {FILE_NAME}; give a folder such as outputs/mnist/<run>"
@@ -108,8 +108,27 @@ def read_result(folder: Path) -> Result:
         raise RunFolderError(
             f"{folder} is a file, not a run folder; give a folder such as outputs/mnist/<run>"
         ) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise RunFolderError(f"{path} cannot be read ({error}); the run must be repeated") from error
+
+
+def _checked(result: Result) -> Result:
+    """The record itself: a table of many must not end at a value of the wrong kind in one.
+
+    Raises:
+        TypeError: when there is one.
+    """
+    objective, error = result.objective, result.error or Failure("", "", "")
+    texts: list[Any] = [result.status, objective.metric, objective.mode, error.type, error.message, error.log]
+    texts += [result.fingerprint, result.command, *result.overrides, *result.versions.values()]
+    measured = [objective.value, result.samples_per_s, *result.metrics.values()]
+    numbers = [result.seconds, *(value for value in measured if value is not None)]
+    wrong = [each for each in texts if not isinstance(each, str)]
+    wrong += [each for each in (result.epochs, result.attempts) if not isinstance(each, int)]
+    wrong += [each for each in numbers if not isinstance(each, int | float) or not math.isfinite(each)]
+    if wrong or not isinstance(result.git, Mapping):
+        raise TypeError(f"there is {(wrong or [result.git])[0]!r} where it cannot be")
+    return result
 
 
 def last_line(text: str) -> str:

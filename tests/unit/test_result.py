@@ -74,6 +74,40 @@ def test_a_damaged_record_is_refused_by_name(tmp_path: Path, content: str):
         read_result(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"metrics": None}, {"metrics": {"val/acc": "0.5"}}, {"overrides": None}, {"overrides": [3]}),
+        *({"seconds": None}, {"seconds": "10"}, {"epochs": None}, {"status": 7}, {"versions": ["a"]}, {"git": "abc"}),
+        *({"objective": {"metric": "val/acc", "mode": "max", "value": each}} for each in ("0.5", [1], 10**400)),
+        {"error": {"type": "E", "message": None, "log": "train.log"}},
+    ],
+)
+def test_a_record_with_a_value_of_the_wrong_kind_is_damaged(tmp_path: Path, changed: dict[str, object]):
+    FINISHED.write(tmp_path)
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    with pytest.raises(RunFolderError, match="result.json cannot be read"):
+        read_result(tmp_path)
+
+
+def test_not_a_number_that_another_program_wrote_is_none(tmp_path: Path):
+    FINISHED.write(tmp_path)
+    path = tmp_path / "result.json"
+    path.write_text(path.read_text().replace("0.985", "NaN").replace("1000.0", "Infinity"))
+    result = read_result(tmp_path)
+    assert (result.metrics["test/acc"], result.samples_per_s) == (None, None)
+
+
+def test_a_record_of_another_version_is_read_as_far_as_it_is_known(tmp_path: Path):
+    FINISHED.write(tmp_path)
+    path = tmp_path / "result.json"
+    plain = json.loads(path.read_text()) | {"what_is_new": 1}
+    del plain["attempts"]
+    path.write_text(json.dumps(plain))
+    assert read_result(tmp_path) == FINISHED
+
+
 def test_git_state_is_empty_outside_a_repository(tmp_path: Path):
     assert git_state(tmp_path) == {}
 
