@@ -34,8 +34,10 @@ def read_curves(folder: Path) -> Curves:
     points: dict[int, dict[str, float]] = {}
     try:
         with (folder / CSV_NAME).open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                _take(row, points)
+            text = file.read()
+        # Of a job that runs, or was killed, half of the last line may be there: half of a number is another number.
+        for row in csv.DictReader(text[: text.rfind("\n") + 1].splitlines()):
+            _take(row, points)
     except (OSError, ValueError, csv.Error):
         return Curves()
     epochs = tuple(sorted(points))

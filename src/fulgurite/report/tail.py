@@ -4,6 +4,7 @@ import csv
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 CSV_NAME = "metrics.csv"
@@ -55,14 +56,18 @@ class Tail:
         whole = written[: written.rfind(b"\n") + 1]
         self._offset, self.changed = self._offset + len(whole), stat.st_mtime
         text = (self._header + whole).decode("utf-8", "replace")
-        for row in csv.DictReader(text.splitlines()):
-            self._take(row)
+        # A damaged file tells nothing more.
+        with suppress(csv.Error):
+            for row in csv.DictReader(text.splitlines()):
+                self._take(row)
 
     def _take(self, row: Mapping[str | None, str | None]) -> None:
         try:
             epoch, step = int(row.get("epoch") or ""), int(row.get("step") or "")
             value = float(row.get(self._metric) or "nan")
         except (ValueError, TypeError):
+            return
+        if epoch < 0:
             return
         if row.get(self._metric):
             self.epochs = epoch + 1

@@ -27,8 +27,10 @@ def test_a_folder_without_metrics_has_no_curves(tmp_path):
 
 
 def test_a_line_that_was_written_in_part_is_left_out(tmp_path):
-    (tmp_path / "metrics.csv").write_text("epoch,step,val/acc,val/loss\n0,9,0.5,1.0\n1,19,0.")
-    assert read_curves(tmp_path) == Curves((1, 2), {"val/acc": (0.5, 0.0), "val/loss": (1.0, None)})
+    # 0. is what is there of 0.625, and no accuracy of 0; - is what is there of a number below 0.
+    for half in ("1,19,0.", "1,19,-", "1"):
+        (tmp_path / "metrics.csv").write_text(f"epoch,step,val/acc,val/loss\n0,9,0.5,1.0\n{half}")
+        assert read_curves(tmp_path) == Curves((1,), {"val/acc": (0.5,), "val/loss": (1.0,)})
 
 
 def test_curves_within_the_budget_stay_whole():

@@ -64,6 +64,14 @@ def test_a_value_that_is_no_number_is_not_the_best(tail, tmp_path):
     assert (tail.epochs, tail.best) == (2, 0.5)
 
 
+@pytest.mark.parametrize("damage", ["-1,9,,0.9\n", "x" * 200_000 + ",9,,0.9\n", "\x00,,\n"])
+def test_a_damaged_line_tells_nothing_and_ends_nothing(tail, tmp_path, damage):
+    append(tmp_path, "0,9,,0.5\n")
+    append(tmp_path, damage)
+    tail.read_on()
+    assert (tail.epochs, tail.best) == (1, 0.5)
+
+
 def test_without_a_file_nothing_is_known(tmp_path):
     tail = Tail(tmp_path, "val/acc", "max")
     tail.read_on()
