@@ -29,7 +29,7 @@ def read_confusion(run: Path) -> Confusion | None:
     try:
         plain = json.loads((run / "figures" / FILE_NAME).read_text(encoding="utf-8"))
         return _checked(plain)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return None
 
 

@@ -69,7 +69,10 @@ def importances(jobs: Sequence[Job], keys: Sequence[Swept]) -> list[Importance]:
 
 def epsilon_squared(groups: Mapping[object, Sequence[float]]) -> float | None:
     """Kelley's share of variance between groups, in [0, 1]; ``None`` where nothing varies, or all groups are single."""
-    values = [value for group in groups.values() for value in group]
+    # A share has no unit: of values in [-1, 1] no square is too large for a number.
+    scale = max((abs(value) for group in groups.values() for value in group), default=0.0) or 1.0
+    scaled = [[value / scale for value in group] for group in groups.values()]
+    values = [value for group in scaled for value in group]
     free = len(values) - len(groups)
     if free < 1 or len(groups) < 2:
         return None
@@ -77,7 +80,7 @@ def epsilon_squared(groups: Mapping[object, Sequence[float]]) -> float | None:
     total = sum((value - mean) ** 2 for value in values)
     if total <= 1e-24 * len(values) * mean**2:
         return None
-    within = sum((value - statistics.fmean(group)) ** 2 for group in groups.values() for value in group)
+    within = sum((value - statistics.fmean(group)) ** 2 for group in scaled for value in group)
     share = (total - within - (len(groups) - 1) * within / free) / total
     return min(1.0, max(0.0, share))
 

@@ -89,3 +89,9 @@ def test_an_objective_that_does_not_vary_is_said(tmp_path):
         write_job(tmp_path, [f"lr={at % 2}", f"seed={at}"], 0.1)
     (found,) = found_in(tmp_path).values()
     assert found.reason == "the objective does not vary"
+
+
+def test_the_unit_of_the_objective_does_not_matter_however_large_it_is():
+    groups = {"a": [1.0, 2.0, 3.0], "b": [5.0, 6.0, 10.0]}
+    vast = {key: [1e300 * value for value in values] for key, values in groups.items()}
+    assert epsilon_squared(vast) == pytest.approx(epsilon_squared(groups))

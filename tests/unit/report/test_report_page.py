@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 import re
 import statistics
 
@@ -156,7 +157,9 @@ def test_the_counts_of_the_best_are_shown(tmp_path):
     assert report_of(tmp_path)[1]["best"]["confusion"] == plain
 
 
-@pytest.mark.parametrize("counts", [[[1]], [[1, 2]], [[1, 2], [3]], [[1, -2], [3, 4]], [[1, "x"], [3, 4]], 3, None])
+@pytest.mark.parametrize(
+    "counts", [[[1]], [[1, 2]], [[1, 2], [3]], [[1, -2], [3, 4]], [[1, "x"], [3, 4]], 3, None, [[math.inf] * 2] * 2]
+)
 def test_counts_that_are_no_square_are_left_out(tmp_path, counts):
     (tmp_path / "figures").mkdir()
     text = json.dumps({"stage": "val", "labels": ["a", "b"], "counts": counts})
