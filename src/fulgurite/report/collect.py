@@ -126,9 +126,9 @@ def read_job(folder: Path) -> Job:
 
 
 def _values(overrides: Sequence[str]) -> dict[str, str]:
-    """``["+a.b=1", "~c"]`` to ``{"a.b": "1", "c": "removed"}``; the last of two overrides of one key counts."""
+    """``["+a.b=1", "~c", "d="]`` to ``{"a.b": "1", "c": "removed", "d": "''"}``; the last of two of one key counts."""
     parts = [override.partition("=") for override in overrides]
-    return {key.lstrip("+~"): "removed" if key.startswith("~") else value for key, _, value in parts}
+    return {key.lstrip("+~"): "removed" if key.startswith("~") else value or "''" for key, _, value in parts}
 
 
 def values_of(job: Job) -> dict[str, str]:

@@ -26,7 +26,9 @@ _DIGITS = 5
 def document(place: Path, heading: Heading, jobs: Sequence[Job], rows: Sequence[Row], keys: Sequence[Swept]) -> Plain:
     """The data of a page that will lie in ``place``."""
     first = next((row for row in rows if row.metric), None)
-    values = [job.result.objective.value for job in jobs if job.result and job.result.objective.value is not None]
+    objectives = [job.result.objective for job in jobs if job.result]
+    # Of other data sets: they have no axis in common with the first.
+    values = [each.value for each in objectives if first and each.metric == first.metric and each.value is not None]
     return {
         "heading": asdict(heading),
         "objective": {

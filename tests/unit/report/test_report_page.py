@@ -12,6 +12,7 @@ from fulgurite.report.confusion import Confusion, read_confusion
 from fulgurite.report.document import best_job
 from fulgurite.report.heading import heading_of_sweep
 from fulgurite.report.html import write_report
+from fulgurite.result import Objective
 
 
 def report_of(sweep):
@@ -139,6 +140,22 @@ def test_the_commands_of_the_best_can_be_typed_from_here(tmp_path, monkeypatch):
     assert commands[0] == "fulgurite rerun 'my sweep/launcher-fused_hidden-8_sweep.name-a_seed-1'"
     assert commands[1] == "fulgurite eval 'my sweep/launcher-fused_hidden-8_sweep.name-a_seed-1'"
     assert commands[2] == "fulgurite train 'model.hidden=[8]' seed=1"
+
+
+def test_objectives_of_other_data_sets_do_not_make_the_axis_of_the_first_logarithmic(tmp_path):
+    for seed in (1, 2):
+        write_job(tmp_path, ["data=mnist", f"seed={seed}"], 0.4 + 0.1 * seed)
+        mse = Objective("val/mse", "min", 1e-5 * seed)
+        write_job(tmp_path, ["data=sine", f"seed={seed}"], objective=mse, metrics={})
+    assert report_of(tmp_path)[1]["objective"] == {"metric": "val/acc", "mode": "max", "isLog": False}
+
+
+def test_an_empty_text_is_a_value_like_others(tmp_path):
+    for name in ("", "a"):
+        write_job(tmp_path, [f"model.name={name}"], 0.5)
+    (key,) = report_of(tmp_path)[1]["keys"]
+    assert key["choices"] == ["''", "a"]
+    assert sorted(row["model.name"] for row in results_of(tmp_path)) == ["''", "a"]
 
 
 def test_a_sweep_in_which_nothing_finished_has_a_page(tmp_path):

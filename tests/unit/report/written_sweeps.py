@@ -23,8 +23,15 @@ def write_job(sweep: Path, overrides: Sequence[str], value: float | None = None,
     folder.mkdir(parents=True)
     (folder / "train.log").touch()
     metrics = {} if value is None else {"val/acc": value, "val/loss": 2 * (1 - value), "test/acc": value - 0.01}
-    fields = {"status": "finished", "seconds": 10.0, "epochs": 3, "samples_per_s": 1e4, "metrics": metrics}
-    Result(objective=Objective("val/acc", "max", value), overrides=list(overrides), **(fields | options)).write(folder)
+    fields = {
+        "objective": Objective("val/acc", "max", value),
+        "status": "finished",
+        "seconds": 10.0,
+        "epochs": 3,
+        "samples_per_s": 1e4,
+        "metrics": metrics,
+    }
+    Result(overrides=list(overrides), **(fields | options)).write(folder)
     return folder
 
 
