@@ -129,6 +129,55 @@ def test_the_filter_box_filters_all_of_the_page(opened):
     assert len(table(opened)) == NUM_SETTINGS
 
 
+def test_a_whole_setting_in_the_filter_box_is_that_value_alone(page, written, tmp_path):
+    for seed in (1, 2, 10, 11):
+        written.write_job(tmp_path, ["lr=0.1", f"seed={seed}"], 0.5)
+        written.write_job(tmp_path, ["lr=0.15", f"seed={seed}"], 0.5)
+    write_at_end(tmp_path)
+    page.goto((tmp_path / "report.html").as_uri())
+    found = {}
+    for words in ("seed=1", "seed=10", "seed=3", "seed=", "lr=0.1", "lr=0.1 seed=1", "lr=0.", "0.1"):
+        page.get_by_role("searchbox").fill(words)
+        found[words] = int(shown(page).split()[0])
+    assert found == {
+        **{"seed=1": 2, "seed=10": 2, "seed=3": 0, "seed=": 8},
+        **{"lr=0.1": 4, "lr=0.1 seed=1": 1, "lr=0.": 8, "0.1": 8},
+    }
+
+
+def test_long_names_of_choices_are_neither_cut_nor_on_each_other_and_leave_room_for_the_numbers(
+    page, written, tmp_path
+):
+    for at in range(60):
+        written.write_job(
+            tmp_path, [f"model.hidden=[{256 + at},128,64,32]", f"model.name={'long' * (at // 2)}"], at / 60
+        )
+    write_at_end(tmp_path)
+    page.goto((tmp_path / "report.html").as_uri())
+    boxes = [tick.bounding_box() for tick in page.locator("#parallel .axis").first.locator(".tick text").all()]
+    left = page.locator("#parallel .scroll").bounding_box()["x"]
+    assert len(boxes) >= 10
+    assert min(box["x"] for box in boxes) >= left
+    tops = sorted(box["y"] for box in boxes)
+    assert min(b - a for a, b in zip(tops, tops[1:], strict=False)) >= 12
+    assert page.locator("tr.setting").first.locator("td").nth(2).get_attribute("title") == "long" * 29
+    assert page.locator("#leaderboard table").bounding_box()["width"] <= 1140
+    page.get_by_label("Colour by").select_option("model.hidden")
+    assert page.locator("#legend").inner_text().endswith("and 48 more")
+
+
+def test_a_job_without_a_record_stays_last_however_the_table_is_sorted(page, written, tmp_path):
+    for name in ("a", "b"):
+        written.write_job(tmp_path, [f"model.name={name}"], 0.5)
+    (tmp_path / "0_lost" / ".hydra").mkdir(parents=True)
+    write_at_end(tmp_path)
+    page.goto((tmp_path / "report.html").as_uri())
+    button = page.locator("#leaderboard thead").get_by_role("button", name="name")
+    for order in (["a", "b", ""], ["b", "a", ""]):
+        button.click()
+        assert [cells[1] for cells in table(page)] == order
+
+
 def test_brushing_an_axis_keeps_the_jobs_in_that_range(opened, results):
     box = opened.locator('#parallel .brush[data-key="objective"] .overlay')
     box.scroll_into_view_if_needed()
@@ -316,10 +365,17 @@ def odd_sweeps(write_job: Callable, write_metrics: Callable) -> dict[str, Callab
             own = [f"a={1e-5 * 1.4**at:.5g}", f"b={at * 7 % 40}", f"model={'abcde'[at % 5]}-{'long' * 9}"]
             write_job(sweep, [*own, "new=1"] if at % 3 else own, 1e-6 * 2**at)
 
-    return {each.__name__: each for each in (alone, seeds, failed, lost, equal, search)}
+    def texts(sweep: Path) -> None:
+        markup = '"</script><img src=x onerror=alert(1)>"'
+        for at, text in enumerate(["", markup, "x" * 900, "__proto__", "${lr}", "ü 日本"]):
+            folder = write_job(sweep, [f"at={at}"], 0.1 * at)
+            path = folder / "result.json"
+            path.write_text(path.read_text().replace(f'"at={at}"', json.dumps(f"model.name={text}")))
+
+    return {each.__name__: each for each in (alone, seeds, failed, lost, equal, search, texts)}
 
 
-@pytest.mark.parametrize("name", ["alone", "seeds", "failed", "lost", "equal", "search"])
+@pytest.mark.parametrize("name", ["alone", "seeds", "failed", "lost", "equal", "search", "texts"])
 def test_an_odd_sweep_has_a_page_without_a_fault(page, written, tmp_path, name):
     odd_sweeps(written.write_job, written.write_metrics)[name](tmp_path)
     write_at_end(tmp_path)

@@ -26,7 +26,9 @@ const tableColumns = [
   { name: "#", isNumber: true, value: (_, rank) => rank + 1, text: (_, rank) => rank + 1, ofJob: () => "" },
   ...settingKeys.map((key) => {
     const at = keys.indexOf(key);
-    const value = (row) => (key.isNumeric ? key.value(row.jobs[0]) : key.choices.indexOf(row.setting[at]));
+    const place = (row) => key.choices.indexOf(row.setting[at]);
+    // A job without a record has no setting.
+    const value = (row) => (key.isNumeric ? key.value(row.jobs[0]) : place(row) < 0 ? null : place(row));
     return { name: key.name, title: key.key, value, text: (row) => row.setting[at], ofJob: () => "" };
   }),
   {
@@ -107,9 +109,14 @@ function drawRow(body, row, rank) {
     .classed("number", (column) => column.isNumber)
     .each(function (column, at) {
       const cell = d3.select(this);
-      if (at > 0) cell.text(column.text(row, rank));
+      if (at > 0) cell.text(column.text(row, rank)).attr("title", wholeText(column.text(row, rank)));
       else drawUnfolder(cell, body, row, rank);
     });
+}
+
+/** What a cell holds that is too long to be shown whole. */
+function wholeText(text) {
+  return String(text).length > 40 ? text : null;
 }
 
 function drawUnfolder(cell, body, row, rank) {

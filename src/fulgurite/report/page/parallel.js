@@ -6,11 +6,12 @@ const brushes = new Map();
 
 function drawParallel() {
   const place = document.querySelector("#parallel .scroll");
-  const width = Math.max(place.clientWidth, 2 * PARALLEL.side + PARALLEL.between * (columns.length - 1));
+  const side = columns[0].isNumeric ? PARALLEL.side : Math.max(PARALLEL.side, labelWidth(columns[0].choices));
+  const width = Math.max(place.clientWidth, side + PARALLEL.side + PARALLEL.between * (columns.length - 1));
   const svg = canvas(place, width, PARALLEL.height, "Parallel coordinates of all jobs");
   const across = d3.scalePoint(
     columns.map((column) => column.id),
-    [PARALLEL.side, width - PARALLEL.side],
+    [side, width - PARALLEL.side],
   );
   const range = [PARALLEL.height - PARALLEL.bottom, PARALLEL.top];
   const known = bestLast(d3.range(jobs.length).filter((job) => jobs[job].metric));
@@ -47,6 +48,7 @@ function drawLines(svg, known, scales, across) {
 function drawAxis(svg, column, scale, x) {
   const axis = svg.append("g").attr("class", "axis").attr("transform", `translate(${x},0)`);
   axis.call(axisOf(column === columns.at(-1) ? d3.axisRight : d3.axisLeft, scale, column, 6));
+  if (!column.isNumeric) thinTicks(axis, column);
   // Between two axes lines end at the tick: its label stands above them.
   if (column !== columns[0] && column !== columns.at(-1)) axis.selectAll(".tick text").attr("dy", "-0.45em");
   const title = axis.append("text").attr("class", "name").attr("y", 16).attr("text-anchor", "middle");
@@ -67,6 +69,15 @@ function drawAxis(svg, column, scale, x) {
   group.call(brush);
   brushes.set(column.id, { brush, group, scale, column });
   moveBrush(column.id);
+}
+
+/** Leave out names of choices that would stand on each other. */
+function thinTicks(axis, column) {
+  const every = Math.ceil((14 * column.choices.length) / (PARALLEL.height - PARALLEL.top - PARALLEL.bottom));
+  axis
+    .selectAll(".tick text")
+    .filter((_, at) => at % every !== 0)
+    .remove();
 }
 
 function chosen(column, scale, selection) {

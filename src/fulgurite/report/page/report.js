@@ -1,6 +1,9 @@
 "use strict";
 // Puts the page together: head, controls, themes, and what is drawn again when something changes.
 
+// Choices that the legend of colours names.
+const MOST_ITEMS = 12;
+
 function drawHead() {
   const { title, when, command, git, versions, num_planned: planned } = data.heading;
   d3.select("#title").text(title);
@@ -59,9 +62,12 @@ function countShown() {
 function drawLegend() {
   const legend = d3.select("#legend").html("");
   if (colours.items) {
-    const items = legend.selectAll("span").data(colours.items).join("span").attr("class", "item");
+    const shown = colours.items.slice(0, MOST_ITEMS);
+    const items = legend.selectAll("span").data(shown).join("span").attr("class", "item");
     items.append("i").style("background", ([, colour]) => colour);
     items.append("span").text(([choice]) => shortened(choice));
+    const rest = colours.items.length - shown.length;
+    if (rest) legend.append("span").text(`and ${rest} more`);
     return;
   }
   legend.append("span").text(colours.ends[0]);

@@ -70,10 +70,20 @@ function told(job) {
   return [...setting, folder, status, metric, error].join(" ").toLowerCase();
 }
 const stories = jobs.map((_, job) => told(job));
+const settings = jobs.map((_, job) => {
+  const each = keys.flatMap((key) => [`${key.key}=${key.text(job)}`, `${key.name}=${key.text(job)}`]);
+  return new Set(each.map((setting) => setting.toLowerCase()));
+});
+const allSettings = new Set(settings.flatMap((each) => [...each]));
+
+/** A whole setting, seed=1, is that value alone and not seed=10; any other word may stand anywhere. */
+function hasWord(job, word) {
+  return allSettings.has(word) ? settings[job].has(word) : stories[job].includes(word);
+}
 
 function isShown(job) {
   const sought = words.toLowerCase().split(/\s+/);
-  return sought.every((word) => stories[job].includes(word)) && columns.every((column) => passes(column, job));
+  return sought.every((word) => hasWord(job, word)) && columns.every((column) => passes(column, job));
 }
 
 /** Numbers of the jobs that pass the filters. */
