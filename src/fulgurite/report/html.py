@@ -10,7 +10,7 @@ from typing import Any
 from fulgurite.report.collect import Job, fold
 from fulgurite.report.document import document
 from fulgurite.report.heading import Heading
-from fulgurite.report.results import write_results
+from fulgurite.report.results import results_name, write_results
 from fulgurite.report.swept import swept
 from fulgurite.result import write_atomically
 
@@ -24,16 +24,16 @@ _SCRIPTS = (
 
 
 def write_report(place: Path, heading: Heading, jobs: Sequence[Job], name: str = HTML_NAME) -> Path:
-    """Write the page and ``results.csv`` into the folder ``place``, each whole or not at all; the page's path."""
+    """Write the page and the table beside it into the folder ``place``, each whole or not at all; the page's path."""
     keys = swept(jobs)
-    write_results(place, jobs, keys)
     path = place / name
-    write_atomically(path, page(document(place, heading, jobs, fold(jobs), keys)))
+    write_results(path.with_name(results_name(name)), jobs, keys)
+    write_atomically(path, page(document(place, heading, jobs, fold(jobs), keys), results_name(name)))
     return path
 
 
-def page(data: Mapping[str, Any]) -> str:
-    """The page that shows what ``document`` has put together.
+def page(data: Mapping[str, Any], results: str) -> str:
+    """The page that shows what ``document`` has put together, and names the table ``results`` beside it.
 
     All of it is text to the browser: nothing that a job was named, or has said in an error, is read as markup.
     """
@@ -41,6 +41,7 @@ def page(data: Mapping[str, Any]) -> str:
     scripts = [f"/*\n{_read('d3.LICENSE')}*/\n{_read('d3.min.js')}", *map(_read, _SCRIPTS)]
     parts = {
         "title": html.escape(str(data["heading"]["title"])),
+        "results": html.escape(results),
         "style": _read("report.css"),
         "scripts": "\n".join(f"<script>\n{script}</script>" for script in scripts),
         "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),

@@ -1,7 +1,8 @@
 """What ``fulgurite report`` and ``fulgurite compare`` have in common: their options, and what they write."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from fulgurite.errors import ConfigError
@@ -9,7 +10,7 @@ from fulgurite.report.collect import Job
 from fulgurite.report.heading import Heading
 from fulgurite.report.html import HTML_NAME, write_report
 from fulgurite.report.leaderboard import nearest
-from fulgurite.report.results import CSV_NAME
+from fulgurite.report.results import CSV_NAME, results_name
 
 
 def add_report_options(parser: argparse.ArgumentParser, default: str) -> None:
@@ -19,7 +20,7 @@ def add_report_options(parser: argparse.ArgumentParser, default: str) -> None:
         parser: of the command.
         default: says where the page lands without ``--output``.
     """
-    where = f"the page (default: {HTML_NAME} {default}); {CSV_NAME} lands beside it"
+    where = f"the page (default: {HTML_NAME} {default}); {CSV_NAME} lands beside it, beside NAME.html NAME_{CSV_NAME}"
     parser.add_argument("--output", metavar="FILE", type=Path, help=where)
     parser.add_argument("--figures", metavar="DIR", type=Path, help="also static figures for papers, as PNG and SVG")
 
@@ -28,18 +29,31 @@ def write_all(args: argparse.Namespace, place: Path, heading: Heading, jobs: Seq
     """Write what was asked for, and say where it is.
 
     Raises:
-        ConfigError: for an ``--output`` that is no page, or ``--figures`` without matplotlib.
+        ConfigError: for an ``--output`` that is no page, ``--figures`` without matplotlib, or a place that cannot be
+            written.
     """
     path = place / HTML_NAME if args.output is None else args.output
     if path.suffix not in (".html", ".htm"):
         raise ConfigError(f"--output must end in .html, got {path}; results.csv lands beside the page")
-    # Before anything is written: it may be refused.
-    figures = _write_figures(args.figures, jobs) if args.figures is not None else []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    print(f"Wrote {nearest(write_report(path.parent, heading, jobs, path.name))}")
-    print(f"Wrote {nearest(path.with_name(CSV_NAME))}")
+    figures: list[Path] = []
+    if args.figures is not None:
+        # Before anything else is written: it may be refused.
+        with _writable("--figures", args.figures):
+            figures = _write_figures(args.figures, jobs)
+    with _writable("--output", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_report(path.parent, heading, jobs, path.name)
+    print(f"Wrote {nearest(path)}\nWrote {nearest(path.with_name(results_name(path.name)))}")
     if figures:
         print(f"Wrote {len(figures)} figures into {nearest(args.figures)}")
+
+
+@contextmanager
+def _writable(flag: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}); choose another place with {flag}") from error
 
 
 def _write_figures(folder: Path, jobs: Sequence[Job]) -> list[Path]:

@@ -15,8 +15,17 @@ _HEAD = ["folder", "status"]
 _TAIL = ["epochs", "seconds", "samples_per_s", "error"]
 
 
-def write_results(folder: Path, jobs: Sequence[Job], keys: Sequence[Swept]) -> Path:
-    """Write ``results.csv`` atomically into ``folder``; empty cells where there is no number.
+def results_name(page: str) -> str:
+    """Of the table that lies beside a page: ``results.csv``, or ``mnist_results.csv`` beside ``mnist.html``.
+
+    Two pages in one folder must not take each other's numbers.
+    """
+    stem = Path(page).stem
+    return CSV_NAME if stem == "report" else f"{stem}_{CSV_NAME}"
+
+
+def write_results(path: Path, jobs: Sequence[Job], keys: Sequence[Swept]) -> None:
+    """Write ``results.csv`` atomically to ``path``; empty cells where there is no number.
 
     Columns: folder as seen from ``results.csv``, status, each swept key, seed, name, direction and value of the
     objective, all metrics, epochs, seconds, training samples a second, and the last line of an error.
@@ -29,11 +38,9 @@ def write_results(folder: Path, jobs: Sequence[Job], keys: Sequence[Swept]) -> P
     writer.writerow([*_HEAD, *(key.key for key in swept), *middle, *names, *_TAIL])
     for number, job in enumerate(jobs):
         values = [key.values[number] for key in swept]
-        run = link(job.folder, folder)
+        run = link(job.folder, path.parent)
         writer.writerow([run, job.status, *values, *_numbers(job, names), job.error])
-    path = folder / CSV_NAME
     write_atomically(path, text.getvalue())
-    return path
 
 
 def _numbers(job: Job, names: Sequence[str]) -> list[object]:

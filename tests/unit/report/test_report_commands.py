@@ -41,8 +41,9 @@ def test_a_report_lands_in_the_folder_of_its_sweep(fulgurite):
 def test_a_report_lands_where_it_is_told_to(fulgurite):
     write_sweep(Path("mine"), num_epochs=1)
     assert fulgurite("report", "mine", "--output", "there/night.html")[0] == 0
-    assert sorted(path.name for path in Path("there").iterdir()) == ["night.html", "results.csv"]
-    assert folders_in(Path("there/results.csv"))[0].startswith("../mine/")
+    assert sorted(path.name for path in Path("there").iterdir()) == ["night.html", "night_results.csv"]
+    assert "<code>night_results.csv</code>" in Path("there/night.html").read_text(encoding="utf-8")
+    assert folders_in(Path("there/night_results.csv"))[0].startswith("../mine/")
 
 
 def test_an_output_that_is_no_page_is_refused_before_anything_is_written(fulgurite):
@@ -52,6 +53,29 @@ def test_an_output_that_is_no_page_is_refused_before_anything_is_written(fulguri
     assert "--output must end in .html, got there/results.csv" in err
     assert not Path("there").exists()
     assert not Path("figures").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--output", "folder.html"),
+            r"folder.html cannot be written (Is a directory); choose another place with --output",
+        ),
+        (
+            ("--output", "file/a.html"),
+            r"file/a.html cannot be written (File exists); choose another place with --output",
+        ),
+        (("--figures", "file"), r"file cannot be written (File exists); choose another place with --figures"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named_with_its_flag(fulgurite, words, said):
+    write_sweep(Path("mine"), num_epochs=1)
+    Path("folder.html").mkdir()
+    Path("file").touch()
+    code, _, err = fulgurite("report", "mine", *words)
+    assert code == 2
+    assert said in err
 
 
 def test_a_sweep_that_is_not_there_is_named_with_its_neighbour(fulgurite):
@@ -85,14 +109,14 @@ def test_a_sweep_among_the_compared_stands_for_its_jobs_and_each_job_counts_once
     write_job(Path("a"), ["lr=1"], 0.1)
     one, other = (write_job(Path("b"), [f"lr={lr}"], 0.1) for lr in (2, 3))
     assert fulgurite("compare", "a", str(one), "b", "--output", "page.html")[0] == 0
-    assert folders_in(Path("results.csv")) == ["a/lr-1", str(one), str(other)]
+    assert folders_in(Path("page_results.csv")) == ["a/lr-1", str(one), str(other)]
 
 
 def test_a_run_without_a_record_is_compared_as_missing(fulgurite):
     one = write_job(Path("a"), ["lr=1"], 0.1)
     Path("a/lost/.hydra").mkdir(parents=True)
     assert fulgurite("compare", str(one), "a/lost", "--output", "page.html")[0] == 0
-    assert folders_in(Path("results.csv")) == ["a/lr-1", "a/lost"]
+    assert folders_in(Path("page_results.csv")) == ["a/lr-1", "a/lost"]
 
 
 def test_a_folder_that_is_neither_run_nor_sweep_is_refused(fulgurite):
