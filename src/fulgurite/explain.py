@@ -4,6 +4,7 @@ Imports no torch. Everything here runs after something went wrong, so the config
 """
 
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from enum import EnumType
@@ -128,7 +129,7 @@ def _load(name: str) -> dict[str, Any]:
 def _choices(overrides: Sequence[str]) -> dict[str, str]:
     """The overrides that choose an option of a group."""
     pairs = [override.lstrip("+").partition("=") for override in overrides]
-    return {key: value for key, _, value in pairs if (config.CONF_DIR / key).is_dir() and key}
+    return {key: value for key, _, value in pairs if os.path.isdir(config.CONF_DIR / key) and key}
 
 
 def _flatten(node: Any, prefix: str = "") -> list[str]:

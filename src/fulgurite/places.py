@@ -1,5 +1,7 @@
 """What a person calls a run or a sweep, and the folder that is meant."""
 
+# Unlike Path.is_dir it takes a name that is too long, or a folder that may not be read, for none.
+from os.path import isdir
 from pathlib import Path
 
 from fulgurite.errors import ConfigError, did_you_mean
@@ -15,10 +17,10 @@ def named_place(name: str) -> Path:
         ConfigError: when there is none, with the nearest of those that are there, or when there are several.
     """
     for place in _PLACES:
-        if name and (place / name).is_dir():
+        if name and isdir(place / name):
             return place / name
     # A run by its name alone, or the job of a sweep.
-    found = [path / name for pattern in ("*", "sweeps/*") for path in _OUTPUTS.glob(pattern) if (path / name).is_dir()]
+    found = [path / name for pattern in ("*", "sweeps/*") for path in _OUTPUTS.glob(pattern) if isdir(path / name)]
     if name and len(found) == 1:
         return found[0]
     if name and found:

@@ -57,7 +57,8 @@ def named_folder(name: str) -> Path:
     """
     place = Path("outputs", "sweeps")
     for folder in (place / name, Path(name)):
-        if folder.is_dir() and name not in ("", "."):
+        # Unlike Path.is_dir it takes a name that is too long for none.
+        if os.path.isdir(folder) and name not in ("", "."):
             return folder
     known = sorted(path.name for path in place.glob("*") if path.is_dir())
     raise ConfigError(

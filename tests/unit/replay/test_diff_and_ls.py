@@ -203,3 +203,16 @@ def test_a_sweep_without_its_record_is_compared_by_its_results(fulgurite, traini
     code, lines, _ = fulgurite("diff", "night", "night")
     assert code == 0
     assert ["finished", "2/2", "2/2"] in lines
+
+
+@pytest.mark.parametrize("words", [["ls"], ["diff", "."], ["sweep", "show"], ["report"]])
+def test_a_name_that_is_too_long_for_a_file_is_one_that_is_not_there(fulgurite, words):
+    code, _, err = fulgurite(*words, "x" * 300)
+    assert code == 2
+    assert "error: there is no " in err
+
+
+def test_an_override_that_is_too_long_for_a_file_is_explained(fulgurite):
+    code, _, err = fulgurite("train", f"{'x' * 300}=1")
+    assert code == 2
+    assert "Traceback" not in err
