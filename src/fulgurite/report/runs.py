@@ -4,6 +4,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,12 +87,14 @@ def _below(folder: Path, deepest: int, driver_of: DriverOf, is_alive: IsAlive, d
         # It may have gone meanwhile, or be somebody else's.
         return
     for path in inner:
-        if is_run(path):
-            yield _run(path, is_alive, driver)
-        elif is_sweep(path):
-            yield _sweep(path, driver_of(path))
-        elif deepest:
-            yield from _below(path, deepest - 1, driver_of, is_alive, driver)
+        # The same holds for each of them: the others are listed.
+        with suppress(OSError, RunFolderError):
+            if is_run(path):
+                yield _run(path, is_alive, driver)
+            elif is_sweep(path):
+                yield _sweep(path, driver_of(path))
+            elif deepest:
+                yield from _below(path, deepest - 1, driver_of, is_alive, driver)
 
 
 def _run(folder: Path, is_alive: IsAlive, driver: str | None) -> Entry:

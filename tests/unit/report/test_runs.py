@@ -1,12 +1,14 @@
 """What lies below a folder: which are runs and sweeps, how each stands, in which order, and as which lines."""
 
 import os
+import shutil
 import socket
 import time
 from pathlib import Path
 
 import pytest
 
+from fulgurite.report import runs
 from fulgurite.report.durations import rough
 from fulgurite.report.listing import listed
 from fulgurite.report.runs import Entry, entries
@@ -134,3 +136,16 @@ def test_what_stands_before_the_name_leaves_room_for_it(tmp_path, width):
 )
 def test_a_time_is_said_in_its_largest_unit(seconds, said):
     assert rough(seconds) == said
+
+
+def test_a_run_that_goes_while_it_is_looked_at_takes_no_other_out_of_the_list(tmp_path, monkeypatch):
+    for name in ("a", "gone", "z"):
+        run(tmp_path / name)
+
+    def looked_at(folder: Path) -> bool:
+        if folder.name == "gone":
+            shutil.rmtree(folder)
+        return True
+
+    monkeypatch.setattr(runs, "is_run", lambda folder: folder != tmp_path and looked_at(folder))
+    assert sorted(entry.folder.name for entry in found(tmp_path)) == ["a", "z"]
