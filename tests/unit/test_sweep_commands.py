@@ -47,6 +47,17 @@ def test_show_says_where_a_sweep_stands_and_prints_its_leaderboard(fulgurite, tr
     assert "val/acc" in out
 
 
+@pytest.mark.parametrize(
+    "text", ["[]", '{"num_jobs": null}', '{"num_jobs": 1e400}', '{"swept": ["seed"], "config": 3, "num_jobs": "2"}']
+)
+def test_a_record_with_values_of_the_wrong_kind_is_as_good_as_none(fulgurite, text):
+    fulgurite("train", "-m", "sweep.name=night", "seed=1,2")
+    (NIGHT / "sweep.json").write_text(text)
+    for words in (["sweep", "show", "night"], ["sweep", "show", "night", "--watch"], ["diff", "night", "night"]):
+        assert fulgurite(*words)[::2] == (0, "")
+    assert "of 2 jobs 2 finished" in fulgurite("sweep", "show", "night")[1]
+
+
 def test_show_changes_no_file(fulgurite):
     fulgurite("train", "-m", "sweep.name=night", "seed=1,2")
     before = sorted((path, path.stat().st_mtime_ns) for path in Path("outputs").rglob("*"))

@@ -40,7 +40,7 @@ def heading_of_sweep(folder: Path, jobs: Sequence[Job]) -> Heading:
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         num_planned = int(record["num_jobs"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
         record, num_planned = _first(jobs), 0
     # A relative folder such as . has no name.
     return _heading(folder.resolve().name, record, jobs, max(num_planned, len(jobs)))
@@ -57,7 +57,8 @@ def _first(jobs: Sequence[Job]) -> dict[str, Any]:
 
 
 def _heading(title: str, record: Mapping[str, Any], jobs: Sequence[Job], num_planned: int) -> Heading:
-    git, versions = record.get("git") or {}, record.get("versions") or {}
+    parts = [record.get(name) for name in ("git", "versions")]
+    git, versions = (part if isinstance(part, dict) else {} for part in parts)
     commit = str(git.get("commit", ""))[:_SHOWN]
     return Heading(
         title=title,

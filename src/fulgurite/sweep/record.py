@@ -22,6 +22,7 @@ RECORD = "sweep.json"
 # What the code had other than its commit; `git apply` takes it.
 PATCH = "uncommitted.patch"
 _LARGEST_PATCH = 1_000_000
+_KINDS = {"overrides": list, "swept": dict, "num_jobs": int, "config": dict}
 # Differences shown of two configs.
 _MOST_SHOWN = 5
 _ONLOOKERS = tuple(f"callbacks.{name}" for name in ONLOOKERS)
@@ -159,7 +160,10 @@ def _record(folder: Path) -> dict[str, Any]:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    if not isinstance(record, dict):
+        return {}
+    # A value of the wrong kind tells as little as none.
+    return {name: value for name, value in record.items() if isinstance(value, _KINDS.get(name, object))}
 
 
 def refuse_another(folder: Path, swept: Sequence[str], jobs: Sequence[Planned], is_search: bool = False) -> None:

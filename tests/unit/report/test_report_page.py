@@ -72,12 +72,19 @@ def test_the_head_names_command_commit_and_jobs_to_come(tmp_path):
     assert heading["num_planned"] == 40
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"num_jobs": null}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"num_jobs": null}', '{"num_jobs": 1e400}'])
 def test_a_sweep_without_a_readable_record_takes_its_head_from_a_job(tmp_path, text):
     write_job(tmp_path, ["lr=1"], 0.5, command="train.py lr=1", git={"commit": "b" * 40, "dirty": False})
     (tmp_path / "sweep.json").write_text(text)
     heading = report_of(tmp_path)[1]["heading"]
     assert (heading["command"], heading["git"], heading["num_planned"]) == ("train.py lr=1", "b" * 10, 1)
+
+
+def test_a_head_leaves_out_what_a_record_has_of_the_wrong_kind(tmp_path):
+    write_job(tmp_path, ["lr=1"], 0.5)
+    (tmp_path / "sweep.json").write_text('{"num_jobs": 3, "git": "abc", "versions": ["a"]}')
+    heading = report_of(tmp_path)[1]["heading"]
+    assert (heading["git"], heading["versions"], heading["num_planned"]) == ("", [], 3)
 
 
 def test_nothing_that_a_job_says_ends_the_data_or_is_put_into_the_page_twice(tmp_path):
