@@ -24,6 +24,8 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _GREY = "#c4c4c4"
 _MOST_BARS = 12
 _MOST_CHOICES = 12
+# Letters of a setting and of a choice that leave room for the axes.
+_LONGEST_SETTING, _LONGEST_CHOICE = 44, 18
 _STYLE: dict[str, Any] = {
     "font.size": 8,
     "axes.labelsize": 8,
@@ -38,6 +40,8 @@ _STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.2,
     "svg.hashsalt": "fulgurite",
+    # A value such as ${model.width} is no formula.
+    "text.parse_math": False,
 }
 
 
@@ -126,9 +130,11 @@ def _curves(rows: Sequence[Row]) -> "Figure | None":
     return figure
 
 
-def _slice(key: Swept, jobs: Sequence[Job], metric: str) -> "Figure":
-    figure, axes = _axes(2.1)
+def _slice(key: Swept, jobs: Sequence[Job], metric: str) -> "Figure | None":
     groups = _by_choice(key, jobs, metric)
+    if not groups:
+        return None
+    figure, axes = _axes(2.1)
     numbers = key.numbers is not None
     places = {choice: float(choice) if numbers else float(at) for at, choice in enumerate(key.choices)}
     across = [places[choice] for choice, values in groups.items() for _ in values]
@@ -140,7 +146,7 @@ def _slice(key: Swept, jobs: Sequence[Job], metric: str) -> "Figure":
     if key.is_log:
         axes.set_xscale("log")
     elif not numbers:
-        axes.set_xticks(list(places.values()), key.choices, rotation=30 if len(key.choices) > 4 else 0)
+        axes.set_xticks(list(places.values()), _short(key), rotation=30 if len(key.choices) > 4 else 0)
         axes.margins(x=0.15)
     axes.set_xlabel(key.key)
     axes.set_ylabel(metric)
@@ -153,8 +159,8 @@ def _heatmap(one: Swept, other: Swept, jobs: Sequence[Job], best: Row) -> "Figur
     image: Any = axes.imshow(
         cells, cmap="cividis" if best.mode == "max" else "cividis_r", aspect="auto", origin="lower"
     )
-    axes.set_xticks(range(len(one.choices)), one.choices, rotation=30 if len(one.choices) > 5 else 0)
-    axes.set_yticks(range(len(other.choices)), other.choices)
+    axes.set_xticks(range(len(one.choices)), _short(one), rotation=30 if len(one.choices) > 5 else 0)
+    axes.set_yticks(range(len(other.choices)), _short(other))
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     for y, x in itertools.product(range(len(other.choices)), range(len(one.choices))):
@@ -188,7 +194,16 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _title(row: Row, names: Mapping[str, str]) -> str:
-    return " ".join(f"{names[key]}={value}" for key, value in row.setting.items()) or "all seeds"
+    setting = " ".join(f"{names[key]}={value}" for key, value in row.setting.items()) or "all seeds"
+    return _cut(setting, _LONGEST_SETTING)
+
+
+def _short(key: Swept) -> list[str]:
+    return [_cut(choice, _LONGEST_CHOICE) for choice in key.choices]
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _file_name(key: Swept) -> str:

@@ -189,6 +189,28 @@ def test_the_same_numbers_give_the_same_svg(tmp_path):
     assert one[1].read_bytes() == other[1].read_bytes()
 
 
+def test_figures_of_long_texts_and_of_interpolations_keep_their_axes(tmp_path):
+    from fulgurite.report.collect import read_jobs
+
+    for at, text in enumerate(("${a}_${b}", "x" * 200, "[256,128]")):
+        write_job(tmp_path, [f"model.name={text}", f"lr={at % 2}"], 0.1 * at)
+    # Warnings are errors: none of them may say that there is no room for the axes.
+    found = static_figures.write_figures(tmp_path / "paper", read_jobs(tmp_path))
+    assert len(found) == 8
+    text = (tmp_path / "paper" / "slice_model-name.svg").read_text(encoding="utf-8")
+    assert "<!-- ${a}_${b} -->" in text
+    assert f"<!-- {'x' * 17}… -->" in text
+
+
+def test_a_sweep_of_which_all_jobs_were_pruned_has_figures_of_what_there_is(tmp_path):
+    from fulgurite.report.collect import read_jobs
+
+    for at in range(4):
+        write_job(tmp_path, [f"lr={at}"], 0.1 * at, status="pruned")
+    found = static_figures.write_figures(tmp_path / "paper", read_jobs(tmp_path))
+    assert [path.name for path in found] == ["leaderboard.png", "leaderboard.svg"]
+
+
 def test_missing_matplotlib_is_named_with_the_extra(fulgurite, monkeypatch):
     write_sweep(Path("outputs/sweeps/night"), num_epochs=1)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
