@@ -143,6 +143,22 @@ def test_a_region_is_drawn_in_place_below_what_is_said_and_leaves_the_cursor(tmp
     assert drawn.rfind("\x1b[?25h") > drawn.rfind("\x1b[?25l")
 
 
+def test_lines_that_a_terminal_has_folded_when_it_was_made_narrower_are_taken_away_whole(tmp_path):
+    sweep = tmp_path / "night"
+    running(sweep, "0." + "1" * 40, [0.5], max_epochs=5)
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, height=24)
+    with Region(watched(sweep), 1, console) as region:
+        region.draw()
+        widths = [len(line) for line in lines(sweep, total=1, width=99)]
+        before = len(console.file.getvalue())
+        console.width = 50
+        region.draw()
+        drawn = console.file.getvalue()[before:]
+    # A short title, and two lines that take two rows each; the cursor stands in the last of them.
+    assert [width > 50 for width in widths] == [False, True, True]
+    assert drawn.count("\x1b[1A\x1b[2K") == 4
+
+
 def test_a_drawing_takes_less_than_a_hundredth_of_the_time_to_the_next(tmp_path):
     for number in range(100):
         job(tmp_path, number, "finished", 0.5)
