@@ -13,6 +13,7 @@ import pytest
 
 from fulgurite import cli
 from fulgurite.result import read_result
+from fulgurite.sweep.folder import is_alive
 
 NIGHT = Path("outputs/sweeps/night")
 
@@ -45,6 +46,15 @@ def test_show_says_where_a_sweep_stands_and_prints_its_leaderboard(fulgurite, tr
         f"{NIGHT}: nobody is at work; of 5 jobs 1 finished, 1 failed, 1 interrupted, 1 pruned, 1 to come\n"
     )
     assert "val/acc" in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the dead are listed in /proc")
+def test_a_process_that_has_ended_and_that_nobody_has_asked_for_is_not_at_work():
+    assert is_alive(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_alive(process.pid)
+    assert not is_alive(process.pid)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def at_work_since(folder: Path) -> float:
 
 
 def is_alive(process: int) -> bool:
-    """Whether there is a process of this number on this machine."""
+    """Whether there is a process of this number on this machine, and it has not ended."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -134,4 +134,11 @@ def is_alive(process: int) -> bool:
     except OSError:
         # It is somebody else's.
         return True
-    return True
+    try:
+        # In a container nobody may ask how a killed process ended; it is kept, dead, for whoever would.
+        return (
+            Path("/proc", str(process), "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2][1]
+            != "Z"
+        )
+    except (OSError, IndexError):
+        return True
