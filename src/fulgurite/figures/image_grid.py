@@ -63,7 +63,8 @@ def image_grid(
 
 
 def to_grey_levels(images: NDArray) -> Pixels:
-    """Numbers of any range to 0 to 255, each image by its own least and largest number."""
+    """Numbers of any range to 0 to 255, each image by its own least and largest number; what is none is 0."""
+    images = np.nan_to_num(images)
     axes = tuple(range(1, images.ndim))
     low, high = images.min(axis=axes, keepdims=True), images.max(axis=axes, keepdims=True)
     return ((images - low) / np.where(high > low, high - low, 1) * 255).round().astype(np.uint8)

@@ -3,6 +3,7 @@
 Shapes: G places along each side, P points, C classes.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,7 +37,9 @@ def decision_regions(
     guess, best = shares.argmax(axis=-1), shares.max(axis=-1)
     chance = 1 / shares.shape[-1]
     sure = ((best - chance) / (1 - chance)).clip(0, 1)[..., None]
-    field = np.array(PAPER) + (colours[guess % len(CLASSES)] - np.array(PAPER)) * (0.08 + 0.42 * sure)
+    # Of a network that is lost, whose shares are no numbers, there is bare paper.
+    paint = np.nan_to_num(0.08 + 0.42 * sure)
+    field = np.array(PAPER) + (colours[guess % len(CLASSES)] - np.array(PAPER)) * paint
     panel = Panel(title, subtitle)
     fills = colours[labels % len(CLASSES)].astype(np.uint8)
     _plane(panel, PLOT, field.round().astype(np.uint8), points, fills, x, y)
@@ -78,6 +81,8 @@ def _plane(panel: Panel, box: Box, field: Pixels, points: NDArray, fills: Pixels
     draw = ImageDraw.Draw(large)
     for place, fill in zip(_places(points, large.size, x, y), fills.tolist(), strict=True):
         across, down = place
+        if not math.isfinite(across + down):
+            continue
         draw.ellipse((across - 7, down - 7, across + 7, down + 7), fill=tuple(fill), outline=INK)
     panel.paste(np.asarray(large.reduce(_LARGER)), box.left, box.top)
     panel.axes(box, number_axis("first input", *x), number_axis("second input", *y, from_top=True))

@@ -15,6 +15,7 @@ from fulgurite.figures.colours import CLASSES, VIRIDIS, linear_scale
 from fulgurite.figures.curves import Curve, Points, curves
 from fulgurite.figures.image_grid import image_grid, to_grey_levels
 from fulgurite.figures.plane import decision_regions, height_map
+from fulgurite.figures.ticks import span
 from fulgurite.pictures.board import Drawn, Image
 from fulgurite.pictures.outputs import to_shown
 from fulgurite.pictures.scene import Scene
@@ -82,9 +83,7 @@ def draw_plane(scene: Scene) -> Iterator[Drawn]:
     data = scene.data
     assert data is not None
     points, targets = (each[:_NUM_POINTS].cpu() for each in data.part("val"))
-    low, high = points.min(dim=0).values, points.max(dim=0).values
-    room = (high - low) * 0.06
-    sides = [torch.linspace(float(a), float(b), _SIDE) for a, b in zip(low - room, high + room, strict=True)]
+    sides = [_side(*span(each.numpy())) for each in points.T]
     down, across = torch.meshgrid(sides[1], sides[0], indexing="ij")
     said = scene.predict(torch.stack([across, down], dim=2).view(-1, 2)).view(_SIDE, _SIDE, -1)
     (x, y) = ((float(side[0]), float(side[-1])) for side in sides)
@@ -98,6 +97,12 @@ def draw_plane(scene: Scene) -> Iterator[Drawn]:
         scale = linear_scale(np.concatenate([values.ravel(), heights]), VIRIDIS, "prediction")
         pixels = height_map(values, points.numpy(), heights, title="Prediction", subtitle=where, x=x, y=y, scale=scale)
     yield Image("viz_outputs/plane", pixels)
+
+
+def _side(low: float, high: float) -> torch.Tensor:
+    """Places along a side of the plane, with a margin."""
+    room = (high - low) * 0.06
+    return torch.linspace(low - room, high + room, _SIDE)
 
 
 def _sizes(scene: Scene) -> tuple[str, tuple[int, ...], int]:

@@ -96,9 +96,7 @@ def test_a_number_of_epochs_says_when_they_are_drawn(compose_config, tmp_path):
     assert [each.step for each in events(tmp_path).Images("viz_outputs/confusion")] == [2, 4, 5]
 
 
-def test_what_a_validation_said_is_drawn_with_its_own_epoch_and_at_the_end(
-    compose_config, tmp_path
-):
+def test_what_a_validation_said_is_drawn_with_its_own_epoch_and_at_the_end(compose_config, tmp_path):
     words = ("model=linear", "trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2")
     run, _ = made(compose_config, tmp_path, *words)
     read = events(tmp_path)

@@ -135,6 +135,14 @@ def test_a_plane_has_the_colour_of_the_likely_class_and_y_grows_upwards():
     assert above.sum() > right.sum(), "where it is unsure it is paler"
 
 
+def test_where_a_lost_network_says_nothing_the_plane_is_bare_paper():
+    shares = np.full((4, 4, 3), np.nan)
+    points = np.array([[0.5, np.nan]])
+    picture = decision_regions(shares, points, np.array([0]), title="t", x=(0, 1), y=(0, 1))
+    colours = picture[PLOT.top + 5 : PLOT.top + 300, PLOT.left + 5 : PLOT.left + 300].reshape(-1, 3)
+    assert np.unique(colours, axis=0).tolist() == [list(PAPER)]
+
+
 def test_a_point_of_a_height_map_is_drawn_in_the_colour_of_its_number():
     scale = Scale(VIRIDIS, 0.0, 1.0)
     point, height = np.array([[0.25, 0.75]]), np.array([1.0])

@@ -229,6 +229,22 @@ def test_the_boundary_lies_where_the_network_changes_its_mind():
     assert orange[:, middle + 20 : 480].mean() > 0.5 > 0.01 > orange[:, 70 : middle - 20].mean()
 
 
+class Line(Rings):
+    """Points of which the second number is always the same, and one is not known."""
+
+    def load_train(self) -> tuple[Part, Part]:
+        x, y = super().load_train()[0]
+        x[:, 1] = 3.0
+        x[0, 0] = torch.nan
+        return Part(x, y), Part(x, y)
+
+
+def test_a_plane_can_be_drawn_of_points_on_a_line_and_of_some_that_are_nowhere():
+    with untouched(model := MLP(RINGS, hidden=[2])):
+        (image,) = draw_plane(scene_of(model, Line(spec=RINGS)))
+    assert image.pixels.shape == (500, 500, 3)  # type: ignore[union-attr]
+
+
 def test_samples_are_augmented_by_numbers_of_their_own_epoch_by_epoch():
     data = Squares(spec=IMAGES, augmentation={"rotate": Rotate(90.0)})
     first, again, later = (
