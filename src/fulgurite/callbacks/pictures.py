@@ -22,7 +22,7 @@ from fulgurite.pictures.board import Board, find_writer
 from fulgurite.pictures.budget import Budget
 from fulgurite.pictures.kinds import KINDS, Kind
 from fulgurite.pictures.outputs import has_matrix
-from fulgurite.pictures.scene import Scene, Seen, epochs_of, part_done, untouched
+from fulgurite.pictures.scene import Scene, Seen, epochs_of, last_epoch, part_done, untouched
 from fulgurite.result import write_atomically
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Pictures(pl.Callback):
     Args:
         folder: of the files: a PNG of each picture of the last epoch, and ``confusion.json``.
         enabled: false switches everything off.
-        every_n_epochs: ``auto`` for ten times in the run.
+        every_n_epochs: ``auto`` for ten times in the run; where it has no end, after 1, 2, 4, 8 ... epochs.
         share_of_time: of the run's time, in [0, 1], that pictures may take; 1 sets no limit.
         max_mb: megabytes of TensorBoard's events that they may take.
         graph: the model graph: ``auto`` when there is time for it, true in any case, false never.
@@ -86,7 +86,7 @@ class Pictures(pl.Callback):
         self._graph_is_due = graph is not False
         self._epochs_before, self._steps_before = 0, 0
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         self._epochs_before, self._steps_before = epochs_of(trainer), trainer.global_step
         self.budget.start(part_done(trainer) if self._epochs_before else 0.0)
@@ -106,7 +106,7 @@ class Pictures(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the epoch that has just ended, when it is its turn: now its checkpoints are written."""
         epochs = epochs_of(trainer)
-        if self._draws(trainer) and epochs > self._epochs_before and epochs % self._every(trainer) == 0:
+        if self._draws(trainer) and epochs > self._epochs_before and self._is_turn(trainer, epochs):
             board = Board(find_writer(trainer), self.folder, self.budget)
             if board.writer is not None:
                 # Without a validation of this epoch, that of an earlier one would be drawn as its own.
@@ -125,10 +125,12 @@ class Pictures(pl.Callback):
     def _draws(self, trainer: pl.Trainer) -> bool:
         return self.enabled and trainer.is_global_zero and trainer.state.fn == "fit"
 
-    def _every(self, trainer: pl.Trainer) -> int:
+    def _is_turn(self, trainer: pl.Trainer, epochs: int) -> bool:
         if isinstance(self.every_n_epochs, int):
-            return self.every_n_epochs
-        return math.ceil(max(trainer.max_epochs or 0, 1) / _ROUNDS)
+            return epochs % self.every_n_epochs == 0
+        last = last_epoch(trainer)
+        # Without an end that is known, after 1, 2, 4, 8 ... epochs.
+        return epochs.bit_count() == 1 if last is None else epochs % math.ceil(last / _ROUNDS) == 0
 
     def _draw(self, scene: Scene, board: Board, is_last: bool) -> None:
         with untouched(scene.model):

@@ -3,6 +3,7 @@
 Shapes: N samples, B batch, C classes, S one sample as the model sees it.
 """
 
+import math
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -55,9 +56,10 @@ class Seen:
 
     def add(self, batch: Any, outputs: Any) -> None:
         """Keep a batch, if it is one of ours: (x, class numbers) with scores as ``output``."""
-        scores = outputs.get("output") if isinstance(outputs, Mapping) else None
-        x, y = batch if isinstance(batch, tuple | list) and len(batch) == 2 else (None, None)
-        if scores is None or not _are_of_classes(x, y, scores):
+        scores: Any = outputs.get("output") if isinstance(outputs, Mapping) else None
+        pair: Any = batch if isinstance(batch, tuple | list) and len(batch) == 2 else (None, None)
+        x, y = pair
+        if not _are_of_classes(x, y, scores):
             return
         self._outputs.append(scores)
         self._targets.append(y)
@@ -151,8 +153,19 @@ def epochs_of(trainer: pl.Trainer) -> int:
 
 def part_done(trainer: pl.Trainer) -> float:
     """The part of the run that is done, in [0, 1]; 1 when its end is not known."""
-    last = trainer.max_epochs or -1
-    return min(1.0, epochs_of(trainer) / last) if last > 0 else 1.0
+    last = last_epoch(trainer)
+    return 1.0 if last is None else min(1.0, epochs_of(trainer) / last)
+
+
+def last_epoch(trainer: pl.Trainer) -> int | None:
+    """The epoch that the run ends with, counted from 1; ``None`` when it goes on until something stops it.
+
+    Known from the start of training on: ``max_steps`` is so many epochs as the loader has batches for.
+    """
+    steps = math.ceil(min(trainer.num_training_batches, trainer.max_steps) / trainer.accumulate_grad_batches)
+    by_steps = math.ceil(trainer.max_steps / max(1, steps))
+    ends = [each for each in (trainer.max_epochs or -1, by_steps) if each > 0]
+    return min(ends, default=None)
 
 
 @contextmanager

@@ -90,6 +90,36 @@ def test_pictures_are_drawn_ten_times_in_a_run_and_at_its_end(compose_config, tm
     assert steps == [2, 4, 6, 8, 10, 11]
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        # Two steps an epoch: 23 steps end in epoch 12.
+        (("trainer.max_epochs=-1", "trainer.max_steps=23"), [2, 4, 6, 8, 10, 12]),
+        (("trainer.max_epochs=300", "trainer.max_steps=12", "trainer.accumulate_grad_batches=2"), [2, 4, 6, 8, 10, 12]),
+    ],
+)
+def test_a_run_that_ends_after_steps_is_drawn_ten_times_too(compose_config, tmp_path, words, expected):
+    few = ("data.train_subset=128", "data.num_val=50", "scheduler=constant", "data.batch_size=64")
+    made(compose_config, tmp_path, "model=mlp", "model.hidden=[8]", *few, *words)
+    assert [each.step for each in events(tmp_path).Images("viz_data/samples")] == expected
+
+
+class StopAfter(pl.Callback):
+    """Ends a run that has no end."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.should_stop = trainer.current_epoch == 10
+
+
+def test_a_run_without_an_end_is_drawn_less_and_less_often(compose_config, tmp_path):
+    few = ("data.train_subset=128", "data.num_val=50", "scheduler=constant", "trainer.max_epochs=-1")
+    run = built(compose_config, tmp_path, "model=mlp", "model.hidden=[8]", *few)
+    run.trainer.callbacks.append(StopAfter())  # type: ignore[attr-defined]
+    with log_to(tmp_path):
+        fit(run)
+    assert [each.step for each in events(tmp_path).Images("viz_data/samples")] == [1, 2, 4, 8, 11]
+
+
 def test_a_number_of_epochs_says_when_they_are_drawn(compose_config, tmp_path):
     words = ("model=mlp", "model.hidden=[8]", "trainer.max_epochs=5", "callbacks.pictures.every_n_epochs=2")
     made(compose_config, tmp_path, *words)
