@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 # TensorBoard keeps as many pictures of a tag.
 _ROUNDS = 10
-
-
 _GRAPH, _EMBEDDING = "model graph", "embedding"
 _GRAPH_S = 0.12
 _NO_TIME, _NO_ROOM = "for want of time", "for want of room"

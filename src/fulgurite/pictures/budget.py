@@ -24,7 +24,7 @@ class Budget:
 
     Attributes:
         spent_s: seconds taken so far.
-        num_bytes: bytes taken so far.
+        num_bytes: bytes taken since ``start``.
 
     Raises:
         ConfigError: naming the argument, its value and what is allowed.
@@ -34,7 +34,8 @@ class Budget:
         self.share_of_time = check_number("share_of_time", share_of_time, low=0, high=1)
         self.max_bytes = check_number("max_mb", max_mb, low=0) * 1e6
         self.spent_s = 0.0
-        self.num_bytes = 0.0
+        self.num_bytes = 0
+        self._bytes_before = 0.0
         self._clock = clock
         self._since = clock()
         self._costs: dict[str, float] = {}
@@ -45,7 +46,8 @@ class Budget:
         Args:
             done: the part of the run that is done; its part of the bytes counts as spent.
         """
-        self.spent_s, self.num_bytes, self._since = 0.0, done * self.max_bytes * _KEPT, self._clock()
+        self.spent_s, self.num_bytes, self._since = 0.0, 0, self._clock()
+        self._bytes_before = done * self.max_bytes * _KEPT
 
     @property
     def elapsed_s(self) -> float:
@@ -86,7 +88,7 @@ class Budget:
             is_last: whether there will be nothing after this epoch.
         """
         allowed = self.max_bytes * (1 if is_last else done * (1 - _KEPT))
-        if self.num_bytes + num_bytes > allowed:
+        if self._bytes_before + self.num_bytes + num_bytes > allowed:
             return False
         self.num_bytes += num_bytes
         return True

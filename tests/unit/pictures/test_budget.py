@@ -97,6 +97,8 @@ def test_a_run_that_goes_on_has_no_more_bytes_than_one_that_was_never_stopped(cl
     budget.start(done=0.5)
     assert not budget.take(100_001, done=0.6, is_last=False)
     assert budget.take(100_000, done=0.6, is_last=False)
+    # What may have been taken before is not said to be taken now.
+    assert budget.num_bytes == 100_000
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, "much"])
