@@ -5,7 +5,7 @@ Shapes: N samples, B batch, C classes, S one sample as the model sees it.
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +20,8 @@ from fulgurite.data.in_memory import InMemoryData
 from fulgurite.models.supervised import Supervised
 from fulgurite.spec import DataSpec
 
-# Samples that are kept of each validation batch.
-NUM_WORST = 25
+# Samples that are kept of each validation batch, and of how many batches: batches may be small, and images large.
+NUM_WORST, _MOST_BATCHES = 25, 8
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,18 @@ class Wrong:
     label: Tensor
     guess: Tensor
     share: Tensor
+
+    def surest(self) -> "Wrong":
+        """The surest, of those that are wrong if there are enough; copies, in the place of whole batches."""
+        order = self.share.where(self.guess != self.label, -1.0).topk(min(NUM_WORST, len(self.label))).indices
+        return Wrong(*(getattr(self, name)[order] for name in _FIELDS))
+
+
+_FIELDS = ("x", "label", "guess", "share")
+
+
+def _joined(parts: Sequence[Wrong]) -> Wrong:
+    return Wrong(*(torch.cat([getattr(each, name) for each in parts]) for name in _FIELDS))
 
 
 class Seen:
@@ -64,8 +76,9 @@ class Seen:
         self._outputs.append(scores)
         self._targets.append(y)
         share, guess = scores.float().softmax(dim=1).max(dim=1)
-        surest = share.where(guess != y, -1.0).topk(min(NUM_WORST, len(y))).indices
-        self._worst.append(Wrong(x[surest], y[surest], guess[surest], share[surest]))
+        self._worst.append(Wrong(x, y, guess, share).surest())
+        if len(self._worst) == _MOST_BATCHES:
+            self._worst = [_joined(self._worst).surest()]
 
     def __len__(self) -> int:
         return sum(map(len, self._targets))
@@ -82,12 +95,10 @@ class Seen:
 
     def worst(self) -> Wrong:
         """The most wrong of all, on the CPU; none where all were right."""
-        x, label, guess, share = (
-            torch.cat([getattr(each, name) for each in self._worst]).cpu() for name in ("x", "label", "guess", "share")
-        )
-        order = share.where(guess != label, -1.0).argsort(descending=True, stable=True)
-        order = order[: min(NUM_WORST, int((guess != label).sum()))]
-        return Wrong(x[order], label[order], guess[order], share[order])
+        found = _joined(self._worst)
+        order = found.share.where(found.guess != found.label, -1.0).argsort(descending=True, stable=True)
+        order = order[: min(NUM_WORST, int((found.guess != found.label).sum()))]
+        return Wrong(*(getattr(found, name)[order].cpu() for name in _FIELDS))
 
 
 def _are_of_classes(x: Any, y: Any, scores: Any) -> bool:

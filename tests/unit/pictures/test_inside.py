@@ -191,6 +191,19 @@ def test_the_most_wrong_are_those_with_the_surest_wrong_guess():
     torch.testing.assert_close(worst.share, share[order])
 
 
+def test_of_many_small_batches_few_images_are_kept_and_the_most_wrong_are_among_them():
+    generator = torch.Generator().manual_seed(2)
+    scores, y = torch.randn(600, 4, generator=generator) * 3, torch.randint(4, (600,), generator=generator)
+    x = torch.arange(600.0).view(-1, 1)
+    collected = Seen()
+    for rows in torch.arange(600).split(4):
+        collected.add((x[rows], y[rows]), {"output": scores[rows]})
+        assert sum(len(each.x) for each in collected._worst) <= 25 + 8 * 4
+    expected = seen(scores, y).worst()
+    assert collected.worst().x.flatten().tolist() == expected.x.flatten().tolist()
+    np.testing.assert_array_equal(collected.counts(), seen(scores, y).counts())
+
+
 def test_where_all_are_right_nothing_is_most_wrong():
     y = torch.arange(8) % 4
     assert len(seen(functional.one_hot(y, 4).float() * 9, y).worst().label) == 0
