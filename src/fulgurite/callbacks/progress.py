@@ -73,7 +73,7 @@ class Bar(EpochLines):
         super().on_train_epoch_start(trainer, pl_module)
         if trainer.is_global_zero:
             self._stop()
-            text = TextColumn(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+            text = TextColumn(_epoch(trainer, trainer.current_epoch))
             columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             # No refreshing thread: it would take its time from the training's.
             self._progress = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
@@ -112,4 +112,10 @@ def epoch_line(trainer: pl.Trainer, epoch: int, seconds: float) -> str:
     """``epoch 2/5  train/loss 0.101  val/acc 0.9712 ...  3.2 s``, training metrics first."""
     names = sorted(trainer.callback_metrics, key=lambda name: (not name.startswith("train"), name))
     shown = "  ".join(f"{name} {float(trainer.callback_metrics[name]):.4g}" for name in names if "floor" not in name)
-    return f"epoch {epoch + 1}/{trainer.max_epochs}  {shown}  {seconds:.1f} s"
+    return f"{_epoch(trainer, epoch)}  {shown}  {seconds:.1f} s"
+
+
+def _epoch(trainer: pl.Trainer, epoch: int) -> str:
+    """``epoch 2/5``; of a run that steps, time or Ctrl-C will end, ``epoch 2``."""
+    last = trainer.max_epochs or -1
+    return f"epoch {epoch + 1}/{last}" if last > 0 else f"epoch {epoch + 1}"

@@ -21,6 +21,15 @@ def test_into_a_file_there_is_one_line_an_epoch(compose_config, tmp_path: Path, 
     assert [re.fullmatch(pattern, line).group(1) for line in lines] == ["1", "2"]
 
 
+def test_a_run_that_ends_after_steps_has_no_number_of_epochs(
+    compose_config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    words = ("trainer.max_epochs=-1", "trainer.max_steps=8", "logger=none", "test=false")
+    with log_to(tmp_path):
+        fit(build(compose_config(*TINY, *words)))
+    assert [line.split()[:3] for line in capsys.readouterr().out.splitlines()] == [["epoch", "1", "train/acc"]]
+
+
 def test_a_line_shows_the_training_metrics_of_its_own_epoch(
     compose_config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
