@@ -22,7 +22,8 @@ from fulgurite.pictures.board import Board, find_writer
 from fulgurite.pictures.budget import Budget
 from fulgurite.pictures.kinds import KINDS, Kind
 from fulgurite.pictures.outputs import has_matrix
-from fulgurite.pictures.scene import Scene, Seen, epochs_of, last_epoch, part_done, untouched
+from fulgurite.pictures.scene import Scene, epochs_of, last_epoch, part_done, untouched
+from fulgurite.pictures.seen import Seen
 from fulgurite.result import write_atomically
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ from fulgurite.pictures.budget import Budget
 from fulgurite.pictures.data import draw_plane, draw_samples, has_plane
 from fulgurite.pictures.inside import draw_histograms, recorded
 from fulgurite.pictures.outputs import draw_curves
-from fulgurite.pictures.scene import Scene, Seen, untouched
+from fulgurite.pictures.scene import Scene, untouched
+from fulgurite.pictures.seen import Seen
 
 RINGS = {"task": "classification", "input_shape": [2], "num_outputs": 2, "metric": "val/acc", "mode": "max"}
 IMAGES = {"task": "classification", "input_shape": [1, 8, 8], "num_outputs": 4, "metric": "val/acc", "mode": "max"}
