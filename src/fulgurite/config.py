@@ -76,7 +76,7 @@ class TrainConfig:
 
 
 def register(swept: Sequence[str] = (), unnamed: str = "") -> None:
-    """Tell Hydra the schema and the resolvers that name folders.
+    """Tell Hydra the schema, the resolvers that name folders and those that size one thing by another.
 
     Args:
         swept: keys that a multirun varies; a job's folder is named by their values.
@@ -95,13 +95,15 @@ def register(swept: Sequence[str] = (), unnamed: str = "") -> None:
         assert isinstance(overrides, list)
         return f"{describe(overrides, only=swept)}_{_digest(_root_, overrides)}".strip("_")
 
-    resolvers: dict[str, Callable[..., str | None]] = {
+    resolvers: dict[str, Callable[..., Any]] = {
         "run_name": lambda model, overrides: _stamped(
             f"{_plain(str(model))}_{describe(overrides, without=_PLAIN_GROUPS)}"
         ),
         "sweep_name": lambda name: unnamed if name is None else check_name(name),
         "job_name": job_name,
         "record_folder": record_folder,
+        "length": len,
+        "pick": lambda key, values, otherwise: values.get(key, otherwise),
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, use_cache=name == "run_name", replace=True)

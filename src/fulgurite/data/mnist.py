@@ -1,6 +1,7 @@
 """MNIST: 70,000 handwritten digits, bundled with the package, so nothing is ever downloaded.
 
-The same loader reads any set in MNIST's format: ``data.root`` names someone's own files in torchvision's layout.
+The same loader reads any set in MNIST's format: ``data.root`` names someone's own files in torchvision's layout, and
+``data.source=csv`` reads a label and 784 pixels a line.
 """
 
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fulgurite.data.csv_digits import read_csv_digits
 from fulgurite.data.idx import find_idx, read_idx
 from fulgurite.data.in_memory import InMemoryData, Part
-from fulgurite.errors import ConfigError, DataError, check_int, check_number
+from fulgurite.errors import ConfigError, DataError, check_choice, check_int, check_number
 from fulgurite.randomness import Stream, derive_seed
 
 BUNDLED = Path(__file__).parent / "mnist_files"
@@ -30,6 +32,9 @@ class MNIST(InMemoryData):
     Args:
         root: folder in torchvision's layout (``ROOT/MNIST/raw/train-images-idx3-ubyte[.gz]`` ...); ``null`` for the
             bundled set, whose files are verified by sha256 at each load.
+        source: ``idx`` for these files, ``csv`` for ``train_csv`` and ``test_csv``.
+        train_csv: file of a label and 784 pixels a line, to train and to validate on; with ``source=csv`` alone.
+        test_csv: such a file for the test; ``null`` where there is none (``test=false``).
         num_val: images of the training file that are kept for validation, chosen by ``split_seed``.
         split_seed: seed of that choice; fixed, so that runs with different seeds are compared on the same images.
         mean: mean of the pixels in [0, 1], subtracted.
@@ -46,6 +51,9 @@ class MNIST(InMemoryData):
     def __init__(
         self,
         root: str | None = None,
+        source: str = "idx",
+        train_csv: str | None = None,
+        test_csv: str | None = None,
         num_val: int = 5000,
         split_seed: int = 0,
         mean: float = 0.1307,
@@ -54,6 +62,7 @@ class MNIST(InMemoryData):
     ) -> None:
         super().__init__(**options)
         self.root = None if root is None else Path(root).expanduser()
+        self._csv = _csv_files(check_choice("source", source, ("idx", "csv")), root, train_csv, test_csv)
         self.num_val = check_int("num_val", num_val)
         self.split_seed = check_int("split_seed", split_seed, low=0)
         mean, std = check_number("mean", mean), check_number("std", std, above=0)
@@ -67,7 +76,10 @@ class MNIST(InMemoryData):
         Raises:
             DataError: naming the first that is not, and what to do.
         """
-        for name in SHA256:
+        for path in self._csv.values():
+            if path is not None and not path.is_file():
+                raise DataError(f"there is no file {path}; data.train_csv and data.test_csv name CSV files of digits")
+        for name in () if self._csv else SHA256:
             self._find(name)
 
     def load_train(self) -> tuple[Part, Part]:
@@ -94,6 +106,11 @@ class MNIST(InMemoryData):
         return torch.add(self._shift.to(x.device), x, alpha=self._scale).unsqueeze(1)
 
     def _read(self, part: str) -> tuple[Tensor, Tensor]:
+        if self._csv:
+            path = self._csv[part]
+            if path is None:
+                raise ConfigError("data.test_csv is null, and there is nothing to test on; name a file, or set test=false")
+            return read_csv_digits(path)
         images = self._read_file(f"{part}-images-idx3-ubyte")
         labels = self._read_file(f"{part}-labels-idx1-ubyte").long()
         if images.dim() != 3 or labels.dim() != 1 or len(images) != len(labels):
@@ -126,3 +143,16 @@ class MNIST(InMemoryData):
             f"data.root={self.root} must hold {self.folder_name}/raw/ with the four IDX files, as torchvision lays "
             "them out"
         )
+
+
+def _csv_files(source: str, root: str | None, train: str | None, test: str | None) -> dict[str, Path | None]:
+    """The files of ``source=csv`` by part; none of ``source=idx``."""
+    if source == "idx":
+        if train or test:
+            raise ConfigError("train_csv and test_csv are for data.source=csv, and data.source is idx")
+        return {}
+    if root is not None:
+        raise ConfigError(f"root={root} is for data.source=idx, and data.source is csv; use data.root=null")
+    if train is None:
+        raise ConfigError("train_csv must name a CSV file with data.source=csv, got None; set data.train_csv")
+    return {part: None if path is None else Path(path).expanduser() for part, path in (("train", train), ("t10k", test))}

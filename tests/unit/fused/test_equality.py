@@ -17,6 +17,7 @@ MODELS = {
     "mlp, batch norm": ("model=mlp", "model.hidden=[12]", "model.norm=batch", "optimizer=sgd"),
     "mlp, dropout": ("model=mlp", "model.hidden=[12,9]", "model.dropout=0.3", "model.norm=none"),
     "linear": ("model=linear",),
+    "perceptron": ("model=perceptron", "optimizer=sgd", "optimizer.momentum=0"),
     "cnn": ("model=cnn", "model.channels=[4,6]", "model.dropout=0.2"),
     "cnn, average": ("model=cnn", "model.channels=[4]", "model.norm=none", "model.head=average", "model.pooling=avg"),
     "lenet5": ("model=lenet5",),

@@ -12,6 +12,7 @@ from fulgurite.models.cnn import CNN
 from fulgurite.models.lenet5 import LeNet5
 from fulgurite.models.linear import Linear
 from fulgurite.models.mlp import MLP
+from fulgurite.models.perceptron import Perceptron
 from fulgurite.models.recurrent import Recurrent
 from fulgurite.models.supervised import Supervised
 
@@ -22,6 +23,7 @@ LABELS = {**IMAGES, "task": "regression", "num_outputs": 1, "metric": "val/loss"
 
 CLASSIFIERS = {
     "linear": (Linear, {}, 0.05),
+    "perceptron": (Perceptron, {"init": "default"}, 0.05),
     "mlp": (MLP, {"hidden": [32]}, 0.01),
     "mlp_norm": (MLP, {"hidden": [32], "norm": "layer", "activation": "gelu", "init": "kaiming_uniform"}, 0.01),
     "cnn": (CNN, {"channels": [4, 8]}, 0.01),
