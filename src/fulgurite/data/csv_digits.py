@@ -1,7 +1,7 @@
 """Reader of digits in CSV files: a label and 784 pixels a line, row by row from the upper left, 0 to 255.
 
-Source: the files that Joseph Redmon made of MNIST, as Rashid, "Make your own neural network" (2016), uses them, whole and
-in subsets of 100 and 10 lines.
+Source: the files that Joseph Redmon made of MNIST, as Rashid, "Make your own neural network" (2016), uses them: whole,
+and in subsets of 100 and 10 lines.
 """
 
 from itertools import chain
@@ -39,7 +39,7 @@ def read_csv_digits(path: Path) -> tuple[Tensor, Tensor]:
         raise DataError(f"{path} cannot be read ({error.strerror}); give a CSV file") from error
     except ValueError as error:
         raise DataError(
-            f"{path} is not a CSV file of digits ({error}); give a label and {_COLUMNS - 1} pixels a line, whole numbers"
+            f"{path} is not a CSV file of digits ({error}); give a label and {_COLUMNS - 1} whole pixels a line"
         ) from error
     return _checked(path, numbers)
 

@@ -42,6 +42,8 @@ class InMemoryData(pl.LightningDataModule):
         train_subset: keep this many training samples only, the first of the shuffled part.
     """
 
+    # What the numbers of a sample are, for pictures; empty where they have no names.
+    input_names: Sequence[str] = ()
     # Arguments that have no part in what is loaded.
     after_loading = ("batch_size", "eval_batch_size", "seed", "augmentation", "drop_last", "passes_per_epoch")
 

@@ -1,7 +1,7 @@
 """Iris: 150 flowers of three species, bundled with the package.
 
-Source: Fisher, "The use of multiple measurements in taxonomic problems" (1936); `iris_files/README.md` says which of the
-versions in circulation this is.
+Source: Fisher, "The use of multiple measurements in taxonomic problems" (1936); `iris_files/README.md` says which of
+the versions in circulation this is.
 """
 
 import csv
@@ -54,6 +54,7 @@ class Iris(InMemoryData):
     ) -> None:
         super().__init__(**options)
         columns = [FEATURES.index(name) for name in _check_names("features", features, FEATURES)]
+        self.input_names = [f"{FEATURES[column].replace('_', ' ')} in cm" for column in columns]
         species = [name.split("+") for name in _check_listed("classes", classes, SPECIES)]
         _check_names("classes", [name for names in species for name in names], SPECIES)
         num_val = check_int("val_per_species", val_per_species)

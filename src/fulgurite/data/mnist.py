@@ -109,7 +109,9 @@ class MNIST(InMemoryData):
         if self._csv:
             path = self._csv[part]
             if path is None:
-                raise ConfigError("data.test_csv is null, and there is nothing to test on; name a file, or set test=false")
+                raise ConfigError(
+                    "data.test_csv is null, and there is nothing to test on; name a file, or set test=false"
+                )
             return read_csv_digits(path)
         images = self._read_file(f"{part}-images-idx3-ubyte")
         labels = self._read_file(f"{part}-labels-idx1-ubyte").long()
@@ -155,4 +157,4 @@ def _csv_files(source: str, root: str | None, train: str | None, test: str | Non
         raise ConfigError(f"root={root} is for data.source=idx, and data.source is csv; use data.root=null")
     if train is None:
         raise ConfigError("train_csv must name a CSV file with data.source=csv, got None; set data.train_csv")
-    return {part: None if path is None else Path(path).expanduser() for part, path in (("train", train), ("t10k", test))}
+    return {"train": Path(train).expanduser(), "t10k": None if test is None else Path(test).expanduser()}

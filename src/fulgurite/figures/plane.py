@@ -16,11 +16,20 @@ from fulgurite.figures.panel import PLOT, PLOT_BESIDE_LEGEND, Box, Panel
 from fulgurite.figures.ticks import number_axis
 
 Span = tuple[float, float]
+INPUTS = ("first input", "second input")
 _LARGER = 2
 
 
 def decision_regions(
-    shares: NDArray, points: NDArray, labels: NDArray, *, title: str, subtitle: str = "", x: Span, y: Span
+    shares: NDArray,
+    points: NDArray,
+    labels: NDArray,
+    *,
+    title: str,
+    subtitle: str = "",
+    x: Span,
+    y: Span,
+    names: tuple[str, str] = INPUTS,
 ) -> Pixels:
     """The most probable class at each place, paler where it is less sure; 500 x 500 x 3.
 
@@ -32,6 +41,7 @@ def decision_regions(
         subtitle: a line below it.
         x: first and last number across.
         y: first and last number upwards.
+        names: of the two axes.
     """
     colours = np.array(CLASSES, dtype=np.float64)
     guess, best = shares.argmax(axis=-1), shares.max(axis=-1)
@@ -42,7 +52,7 @@ def decision_regions(
     field = np.array(PAPER) + (colours[guess % len(CLASSES)] - np.array(PAPER)) * paint
     panel = Panel(title, subtitle)
     fills = colours[labels % len(CLASSES)].astype(np.uint8)
-    _plane(panel, PLOT, field.round().astype(np.uint8), points, fills, x, y)
+    _plane(panel, PLOT, field.round().astype(np.uint8), points, fills, x, y, names)
     return panel.pixels()
 
 
@@ -56,6 +66,7 @@ def height_map(
     x: Span,
     y: Span,
     scale: Scale,
+    names: tuple[str, str] = INPUTS,
 ) -> Pixels:
     """A number at each place, and the points with theirs; 500 x 500 x 3.
 
@@ -68,14 +79,17 @@ def height_map(
         x: first and last number across.
         y: first and last number upwards.
         scale: the colour of each number.
+        names: of the two axes.
     """
     panel = Panel(title, subtitle)
-    _plane(panel, PLOT_BESIDE_LEGEND, scale(values), points, scale(heights), x, y)
+    _plane(panel, PLOT_BESIDE_LEGEND, scale(values), points, scale(heights), x, y, names)
     panel.legend(PLOT_BESIDE_LEGEND, scale)
     return panel.pixels()
 
 
-def _plane(panel: Panel, box: Box, field: Pixels, points: NDArray, fills: Pixels, x: Span, y: Span) -> None:
+def _plane(
+    panel: Panel, box: Box, field: Pixels, points: NDArray, fills: Pixels, x: Span, y: Span, names: tuple[str, str]
+) -> None:
     """A field (G x G x 3) over a box, y growing upwards, with points and axes."""
     large = Image.fromarray(enlarged(field[::-1].copy(), Box(0, 0, box.width * _LARGER, box.height * _LARGER)))
     draw = ImageDraw.Draw(large)
@@ -85,7 +99,7 @@ def _plane(panel: Panel, box: Box, field: Pixels, points: NDArray, fills: Pixels
             continue
         draw.ellipse((across - 7, down - 7, across + 7, down + 7), fill=tuple(fill), outline=INK)
     panel.paste(np.asarray(large.reduce(_LARGER)), box.left, box.top)
-    panel.axes(box, number_axis("first input", *x), number_axis("second input", *y, from_top=True))
+    panel.axes(box, number_axis(names[0], *x), number_axis(names[1], *y, from_top=True))
 
 
 def _places(points: NDArray, size: tuple[int, int], x: Span, y: Span) -> Sequence[tuple[float, float]]:

@@ -19,19 +19,19 @@ ACTIVATIONS = ("heaviside", "sign")
 class Perceptron(Supervised):
     """Threshold units y = step(W x + b), taught by w <- w + lr (t - y) x: one for two classes, else one for each.
 
-    The rule is the gradient: the loss (y - t) . (W x + b), with y held fixed, has (y - t) x for its gradient, and its
-    value is the distance by which a sample is on the wrong side, 0 where all are on the right one. Plain gradient
-    descent (``optimizer=sgd``, no momentum, ``scheduler=constant``, ``data.batch_size=1``) is therefore the rule itself.
-    Where some line separates the classes by a margin g, and R is the length of the longest sample (with its 1 for the
-    bias), the rule makes at most (R / g)^2 corrections from zero weights; where none does, it never comes to rest.
+    The rule is the gradient: the loss (y - t) . (W x + b), with y held fixed, has (y - t) x for its gradient; its value
+    is how far beyond its boundary a sample is on the wrong side, and 0 on the right one. Plain gradient descent
+    (``optimizer=sgd``, no momentum, ``scheduler=constant``, ``data.batch_size=1``) is therefore the rule itself. If a
+    line separates two classes by a margin g, and R is the length of the longest sample (with its 1 for the bias), the
+    rule makes at most (R / g)^2 corrections from zero weights; where none does, it never comes to rest.
 
     Sources: Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the brain"
     (1958; report of 1957); convergence: Novikoff, "On convergence proofs on perceptrons" (1962).
 
     Args:
         spec: sizes and task of the data.
-        activation: ``heaviside`` (1 from 0 on, else 0; targets 0 and 1) or ``sign`` (-1, 0, 1; targets -1 and 1, so that
-            a correction is twice as large).
+        activation: ``heaviside`` (1 from 0 on, else 0; targets 0 and 1) or ``sign`` (-1, 0, 1; targets -1 and 1, so
+            that a correction is twice as large).
         bias: add b.
         init: ``zeros``, ``default`` (PyTorch's) or a name in ``layers.INITS``.
         loss: ``auto``; the rule has a loss of its own.

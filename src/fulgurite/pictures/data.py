@@ -14,7 +14,7 @@ from fulgurite.data.synthetic import Synthetic
 from fulgurite.figures.colours import CLASSES, VIRIDIS, linear_scale
 from fulgurite.figures.curves import Curve, Points, curves
 from fulgurite.figures.image_grid import image_grid, to_grey_levels
-from fulgurite.figures.plane import decision_regions, height_map
+from fulgurite.figures.plane import INPUTS, decision_regions, height_map
 from fulgurite.figures.ticks import span
 from fulgurite.pictures.board import Drawn, Image
 from fulgurite.pictures.outputs import to_shown
@@ -87,15 +87,20 @@ def draw_plane(scene: Scene) -> Iterator[Drawn]:
     down, across = torch.meshgrid(sides[1], sides[0], indexing="ij")
     said = scene.predict(torch.stack([across, down], dim=2).view(-1, 2)).view(_SIDE, _SIDE, -1)
     (x, y) = ((float(side[0]), float(side[-1])) for side in sides)
+    names = (data.input_names[0], data.input_names[1]) if data.input_names else INPUTS
     where = f"epoch {scene.epochs} · with validation points"
     if data.spec.task == "classification":
         shares = said.softmax(dim=2).numpy()
         title = "Decision boundary"
-        pixels = decision_regions(shares, points.numpy(), targets.numpy(), title=title, subtitle=where, x=x, y=y)
+        pixels = decision_regions(
+            shares, points.numpy(), targets.numpy(), title=title, subtitle=where, x=x, y=y, names=names
+        )
     else:
         values, heights = said[..., 0].numpy(), targets[:, 0].numpy()
         scale = linear_scale(np.concatenate([values.ravel(), heights]), VIRIDIS, "prediction")
-        pixels = height_map(values, points.numpy(), heights, title="Prediction", subtitle=where, x=x, y=y, scale=scale)
+        pixels = height_map(
+            values, points.numpy(), heights, title="Prediction", subtitle=where, x=x, y=y, scale=scale, names=names
+        )
     yield Image("viz_outputs/plane", pixels)
 
 

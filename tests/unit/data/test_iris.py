@@ -95,7 +95,10 @@ def test_features_and_classes_size_the_model(compose_config):
         ({"features": ["petal_width"] * 2}, r"^features must name each of .* once at most"),
         ({"classes": ["setosa", "rosa"]}, r"^classes must be one of setosa, .*; got 'rosa'"),
         ({"classes": ["setosa", "setosa+virginica"]}, r"^classes must name each of .* once at most"),
-        ({"val_per_species": 45, "test_per_species": 5}, r"^val_per_species=45 and test_per_species=5 leave none of the 50"),
+        (
+            {"val_per_species": 45, "test_per_species": 5},
+            r"^val_per_species=45 and test_per_species=5 leave none of the 50",
+        ),
     ],
 )
 def test_what_there_is_not_in_iris_is_told(options, message):

@@ -126,7 +126,10 @@ def test_two_classes_take_one_unit_and_more_take_one_each(num_outputs, expected)
     ("options", "message"),
     [
         ({"activation": "relu"}, r"^activation must be one of heaviside, sign; got 'relu'"),
-        ({"loss": {"name": "cross_entropy"}}, r"perceptron has a rule of its own, and loss=cross_entropy; use loss=auto"),
+        (
+            {"loss": {"name": "cross_entropy"}},
+            r"perceptron has a rule of its own, and loss=cross_entropy; use loss=auto",
+        ),
         ({"init": "zero"}, r"init must be one of .*; got 'zero' \(did you mean zeros\?\)"),
         ({"spec": {**SPEC, "task": "regression", "num_outputs": 1}}, r"is for classes, .*task is regression"),
     ],
