@@ -67,6 +67,7 @@ def test_the_wheel_is_small_and_holds_configs_data_and_licence(dist):
     assert len(idx) == 4
     assert configs | idx <= names
     assert "fulgurite/data/mnist_files/README.md" in names
+    assert {f"fulgurite/data/iris_files/{name}" for name in ("iris.csv", "README.md")} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert all(name.startswith("fulgurite") or name.startswith("hydra_plugins/") for name in names)
 
