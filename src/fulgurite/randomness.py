@@ -18,6 +18,8 @@ class Stream(IntEnum):
     STEP = 4
     POINTS = 5
     WEIGHTS = 6
+    # Numbers between are left for others.
+    SHIFTS = 20
 
 
 def derive_seed(*parts: int) -> int:

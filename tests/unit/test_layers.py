@@ -20,7 +20,9 @@ MAY_COMPOSE |= {f"replay.{name}" for name in ("frozen", "rerun", "run_folder")}
 MAY_COMPOSE |= {"search.overrides", "search.plan", "search.prepare"}
 MAY_COMPOSE |= {"devices", "hydra_job", "job", "plan.jobs", *(f"sweep.{name}" for name in SWEEP)}
 SHARED = {"fulgurite.errors", "fulgurite.randomness", "fulgurite.spec"}
-MODEL_BASE = {f"fulgurite.models.{name}" for name in ("gradient_norm", "layers", "losses", "scores", "supervised")}
+MODEL_BASE = {
+    f"fulgurite.models.{name}" for name in ("gradient_norm", "heads", "layers", "losses", "scores", "supervised")
+}
 # Imported before a job starts, or by what reads run folders: importing torch takes seconds.
 LIGHT = ("cli", "config", "errors", "spec", "randomness", "result", "help", "explain", "hydra_app", "job")
 LIGHT += ("plan.command", "plan.jobs", "search.plan", "search.prepare")

@@ -12,7 +12,10 @@ def test_three_dimensions_are_an_image():
 
 
 def test_an_unknown_task_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match="spec.task must be one of classification, regression; got 'clasification'"):
+    with pytest.raises(
+        ConfigError,
+        match="spec.task must be one of binary, classification, multilabel, regression; got 'clasification'",
+    ):
         DataSpec(**IMAGE | {"task": "clasification"})
 
 

@@ -22,7 +22,7 @@ from fulgurite.pictures.board import Board, find_writer
 from fulgurite.pictures.budget import Budget
 from fulgurite.pictures.kinds import KINDS, Kind
 from fulgurite.pictures.outputs import has_matrix
-from fulgurite.pictures.scene import Scene, epochs_of, last_epoch, part_done, untouched
+from fulgurite.pictures.scene import Scene, epochs_of, last_epoch, part_done, spec_of, untouched
 from fulgurite.pictures.seen import Seen
 from fulgurite.result import write_atomically
 
@@ -100,7 +100,7 @@ class Pictures(pl.Callback):
     ) -> None:
         """Collect what the model said to a validation batch."""
         if self._draws(trainer) and not trainer.sanity_checking and not (rest and rest[0]):
-            self._safely("validation", partial(self._seen.add, batch, outputs))
+            self._safely("validation", partial(self._seen.add, batch, outputs, spec_of(trainer)))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the epoch that has just ended, when it is its turn: now its checkpoints are written."""

@@ -179,10 +179,10 @@ class InMemoryData(pl.LightningDataModule):
                 f"the {name} samples have shape {_bracketed(sample)}, but data.spec.input_shape is "
                 f"{_bracketed(self.spec.input_shape)}; set data.spec.input_shape={_bracketed(sample)}"
             )
-        check_targets = self._check_labels if self.spec.task == "classification" else self._check_numbers
+        check_targets = self._check_classes if self.spec.task == "classification" else self._check_numbers
         check_targets(name, part.y)
 
-    def _check_labels(self, name: str, y: Tensor) -> None:
+    def _check_classes(self, name: str, y: Tensor) -> None:
         if y.dim() != 1 or y.dtype != torch.int64 or int(y.min()) < 0:
             raise DataError(
                 f"the {name} targets must be class numbers from 0, one int64 a sample; got {y.dtype} of shape "
@@ -201,6 +201,28 @@ class InMemoryData(pl.LightningDataModule):
             raise DataError(
                 f"the {name} targets must be float32 of shape {_bracketed(expected)} (samples, data.spec.num_outputs); "
                 f"got {y.dtype} of shape {_bracketed(y.shape)}"
+            )
+        if self.spec.task != "regression" and not bool(((y == 0) | (y == 1)).all()):
+            raise DataError(f"the {name} targets must be 0 or 1 for {self.spec.task}; got {y.min():g} to {y.max():g}")
+        self._check_range(name, y)
+
+    def _check_range(self, name: str, y: Tensor) -> None:
+        """Refuse targets that the head can never give."""
+        spec, low, high = self.spec, float(y.min()), float(y.max())
+        if spec.task != "regression" or spec.head == "none":
+            return
+        if spec.head in ("softplus", "relu") and low < 0:
+            raise DataError(
+                f"the {name} targets start at {low:g}, and head={spec.head} gives positive numbers; use head=none"
+            )
+        if (
+            spec.target_low is not None
+            and spec.target_high is not None
+            and not spec.target_low <= low <= high <= spec.target_high
+        ):
+            raise DataError(
+                f"the {name} targets go from {low:g} to {high:g}, and head={spec.head} gives numbers between "
+                f"data.spec.target_low={spec.target_low:g} and data.spec.target_high={spec.target_high:g}; widen them"
             )
 
 

@@ -16,6 +16,7 @@ from fulgurite.data.in_memory import InMemoryData, Part
 from fulgurite.errors import ConfigError, DataError, check_choice, check_int, check_number
 from fulgurite.randomness import Stream, derive_seed
 
+SCALINGS = ("standard", "unit", "rashid")
 BUNDLED = Path(__file__).parent / "mnist_files"
 # Of the four unpacked files.
 SHA256 = {
@@ -39,6 +40,8 @@ class MNIST(InMemoryData):
         split_seed: seed of that choice; fixed, so that runs with different seeds are compared on the same images.
         mean: mean of the pixels in [0, 1], subtracted.
         std: standard deviation of the pixels in [0, 1], divided by.
+        scaling: ``standard`` uses ``mean`` and ``std``; ``unit`` gives pixels in [0, 1]; ``rashid`` gives them in
+            [0.01, 1], as pixel / 255 * 0.99 + 0.01, so that no input is 0 (Rashid, "Make your own neural network").
         options: see ``InMemoryData``.
 
     Raises:
@@ -58,6 +61,7 @@ class MNIST(InMemoryData):
         split_seed: int = 0,
         mean: float = 0.1307,
         std: float = 0.3081,
+        scaling: str = "standard",
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -67,8 +71,11 @@ class MNIST(InMemoryData):
         self.split_seed = check_int("split_seed", split_seed, low=0)
         mean, std = check_number("mean", mean), check_number("std", std, above=0)
         # (pixel / 255 - mean) / std as one fused add: shift + pixel * scale.
-        self._scale = 1.0 / (255.0 * std)
-        self._shift = torch.tensor(-mean / std)
+        factor, shift = {"standard": (1 / std, -mean / std), "unit": (1.0, 0.0), "rashid": (0.99, 0.01)}[
+            check_choice("scaling", scaling, SCALINGS)
+        ]
+        self._scale = factor / 255.0
+        self._shift = torch.tensor(shift)
 
     def prepare_data(self) -> None:
         """Check that the files are there, before any training.

@@ -10,8 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score, SumMetric
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.classification import (
+    BinaryAccuracy,
+    BinaryF1Score,
+    MulticlassAccuracy,
+    MultilabelAccuracy,
+    MultilabelExactMatch,
+    MultilabelF1Score,
+)
+from torchmetrics.wrappers import ClasswiseWrapper
 
+from fulgurite.models.heads import to_labels
 from fulgurite.spec import DataSpec
 
 _BATCHES_PER_UPDATE = 256
@@ -39,7 +48,7 @@ class Scores(nn.Module):
         self.loss_sum = SumMetric(nan_strategy="disable")
         self.num_samples = SumMetric(nan_strategy="disable")
         self.metrics = MetricCollection(_metrics(spec))
-        self.noise_std = spec.noise_std
+        self.spec = spec
         self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
         self._num_pending = 0
 
@@ -55,8 +64,8 @@ class Scores(nn.Module):
         self._update()
         values = {"loss": self.loss_sum.compute() / self.num_samples.compute(), **self.metrics.compute()}
         self.reset()
-        if self.noise_std is not None:
-            values["noise_floor"] = mae_noise_floor(self.noise_std)
+        if self.spec.noise_std is not None:
+            values["noise_floor"] = mae_noise_floor(self.spec.noise_std)
         return {f"{self.stage}/{name}": value for name, value in values.items()}
 
     def reset(self) -> None:
@@ -76,10 +85,27 @@ class Scores(nn.Module):
         sizes = torch.tensor([float(len(target)) for target in targets], device=losses[0].device)
         self.loss_sum.update(torch.stack(losses).float() * sizes)
         self.num_samples.update(sizes)
-        self.metrics.update(torch.cat(outputs).float(), torch.cat(targets))
+        output, target = torch.cat(outputs).float(), torch.cat(targets)
+        if self.spec.task in ("binary", "multilabel"):
+            # Decided here: torchmetrics takes numbers for logits only where one of a batch is outside [0, 1].
+            output, target = to_labels(self.spec, output), target.long()
+        self.metrics.update(output, target)
 
 
 def _metrics(spec: DataSpec) -> dict[str, Any]:
+    """Metrics by name; ``acc`` of several labels is the mean of ``acc_<label>``, ``exact`` wants all of them right."""
+    options: dict[str, Any] = {"validate_args": False}
     if spec.task == "classification":
-        return {"acc": MulticlassAccuracy(num_classes=spec.num_outputs, average="micro", validate_args=False)}
+        return {"acc": MulticlassAccuracy(num_classes=spec.num_outputs, average="micro", **options)}
+    if spec.task == "binary":
+        return {"acc": BinaryAccuracy(**options), "f1": BinaryF1Score(**options)}
+    if spec.task == "multilabel":
+        options["num_labels"] = spec.num_outputs
+        each = MultilabelAccuracy(average=None, **options)
+        return {
+            "acc": MultilabelAccuracy(average="micro", **options),
+            "exact": MultilabelExactMatch(**options),
+            "f1": MultilabelF1Score(average="macro", **options),
+            "each": ClasswiseWrapper(each, labels=list(spec.output_names), prefix="acc_"),
+        }
     return {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2Score()}

@@ -4,7 +4,7 @@ The training step is a pure function of (parameters, buffers, batch, random stat
 so that K of them can be stacked into one program. What it returns is collected outside it and becomes metrics a few
 hundred steps at a time, because a ``self.log`` in each step costs as much as a small network's whole step.
 
-Shapes: B batch, C classes or numbers to predict (``spec.num_outputs``).
+Shapes: B batch, C classes, labels or numbers to predict (``spec.num_outputs``).
 """
 
 import math
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from fulgurite.errors import ConfigError, DataError
 from fulgurite.models.gradient_norm import gradient_norm, is_shown
+from fulgurite.models.heads import apply_head, to_probabilities
 from fulgurite.models.losses import make_loss
 from fulgurite.models.scores import Scores
 from fulgurite.randomness import Stream, derive_seed
@@ -57,7 +58,7 @@ class Supervised(pl.LightningModule):
         self.spec = DataSpec(**spec)
         if self.spec.task == "classification" and self.spec.num_outputs < 2:
             raise ConfigError(f"spec.num_outputs must be >= 2 for classification, got {self.spec.num_outputs}")
-        self.loss = make_loss(self.spec.task, loss or {"name": "auto"})
+        self.loss = make_loss(self.spec, loss or {"name": "auto"})
         self.make_optimizer: MakeOptimizer = default_optimizer
         self.make_scheduler: MakeScheduler | None = None
         self.seed = 0
@@ -84,16 +85,14 @@ class Supervised(pl.LightningModule):
         return math.prod(self.spec.input_shape)
 
     def unscale(self, output: Tensor) -> Tensor:
-        """A network's output in the unit of the targets; class scores are left alone."""
-        if self.spec.task == "classification":
-            return output
-        return output * self.spec.target_std + self.spec.target_mean
+        """What the last layer says, by way of the head: class scores, or numbers in the unit of the targets."""
+        return apply_head(self.spec, output)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Loss of a batch; pure (see the top of this file)."""
         x, y = batch
         output = self(x)
-        if self.spec.task == "regression" and output.shape != y.shape:
+        if self.spec.task != "classification" and output.shape != y.shape:
             # The loss would broadcast B against B x 1 to B x B.
             raise DataError(f"targets must have shape {list(output.shape)} as the outputs have, got {list(y.shape)}")
         return {"loss": self.loss(output, y), "output": output.detach()}
@@ -109,9 +108,9 @@ class Supervised(pl.LightningModule):
         self._collect(self.training_step(batch, batch_idx), batch, self.test_scores)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Class probabilities (B x C), or predicted numbers (B x C)."""
+        """Probabilities of classes or of labels (B x C), or predicted numbers (B x C)."""
         output = self(batch[0])
-        return output.softmax(dim=-1) if self.spec.task == "classification" else output
+        return output if self.spec.task == "regression" else to_probabilities(self.spec, output)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what is random in this step by (seed, batch, rank), so that no generator state needs saving."""

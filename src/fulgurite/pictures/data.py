@@ -16,10 +16,12 @@ from fulgurite.figures.curves import Curve, Points, curves
 from fulgurite.figures.image_grid import image_grid, to_grey_levels
 from fulgurite.figures.plane import INPUTS, decision_regions, height_map
 from fulgurite.figures.ticks import span
+from fulgurite.models.heads import to_scores
 from fulgurite.pictures.board import Drawn, Image
 from fulgurite.pictures.outputs import to_shown
 from fulgurite.pictures.scene import Scene
 from fulgurite.randomness import Stream, derive_seed
+from fulgurite.spec import DataSpec
 
 _NUM_SAMPLES, _NUM_POINTS, _NUM_PLACES, _SIDE = 30, 200, 200, 64
 
@@ -45,9 +47,19 @@ def draw_samples(scene: Scene) -> Iterator[Drawn]:
         subtitle=f"augmentation: {names or 'none'}",
         columns=6,
         rows=5,
-        captions=[str(each) for each in y.tolist()] if y.dim() == 1 else (),
+        captions=captions_of(y, data.spec),
     )
     yield Image("viz_data/samples", pixels)
+
+
+def captions_of(y: torch.Tensor, spec: DataSpec) -> list[str]:
+    """What to write below a sample: its class, the names of its labels, or its numbers."""
+    if spec.task == "classification":
+        return [str(each) for each in y.tolist()]
+    if spec.task == "regression":
+        return [", ".join(f"{each:g}" for each in row) for row in y.tolist()]
+    names = spec.output_names
+    return [", ".join(n for n, there in zip(names, row, strict=True) if there) or "-" for row in y.tolist()]
 
 
 def has_fit(scene: Scene) -> bool:
@@ -89,8 +101,9 @@ def draw_plane(scene: Scene) -> Iterator[Drawn]:
     (x, y) = ((float(side[0]), float(side[-1])) for side in sides)
     names = (data.input_names[0], data.input_names[1]) if data.input_names else INPUTS
     where = f"epoch {scene.epochs} · with validation points"
-    if data.spec.task == "classification":
-        shares = said.softmax(dim=2).numpy()
+    if data.spec.task in ("classification", "binary"):
+        shares = to_scores(data.spec, said).softmax(dim=2).numpy()
+        targets = targets.long().view(len(targets))
         title = "Decision boundary"
         pixels = decision_regions(
             shares, points.numpy(), targets.numpy(), title=title, subtitle=where, x=x, y=y, names=names

@@ -41,13 +41,12 @@ class Scene:
     @property
     def data(self) -> InMemoryData | None:
         """The data, when it is one of ours."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        return data if isinstance(data, InMemoryData) else None
+        return _data_of(self.trainer)
 
     @property
     def spec(self) -> DataSpec | None:
         """Sizes and task of the data, when it is one of ours."""
-        return None if self.data is None else self.data.spec
+        return spec_of(self.trainer)
 
     @property
     def is_whole(self) -> bool:
@@ -68,6 +67,17 @@ class Scene:
     def predict(self, x: Tensor) -> Tensor:
         """What the model says to raw samples (B x C), on the CPU."""
         return self.model(self.encode(x)).float().cpu()
+
+
+def spec_of(trainer: pl.Trainer) -> DataSpec | None:
+    """Sizes and task of a run's data, when it is one of ours."""
+    data = _data_of(trainer)
+    return None if data is None else data.spec
+
+
+def _data_of(trainer: pl.Trainer) -> InMemoryData | None:
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    return data if isinstance(data, InMemoryData) else None
 
 
 def epochs_of(trainer: pl.Trainer) -> int:

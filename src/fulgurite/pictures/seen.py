@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fulgurite.models.heads import to_scores
+from fulgurite.spec import DataSpec
+
 # Samples that are kept of each validation batch, and of how many batches: batches may be small, and images large.
 NUM_WORST, _MOST_BATCHES = 25, 8
 
@@ -57,11 +60,15 @@ class Seen:
         self._targets: list[Tensor] = []
         self._worst: list[Wrong] = []
 
-    def add(self, batch: Any, outputs: Any) -> None:
-        """Keep a batch, if it is one of ours: (x, class numbers) with scores as ``output``."""
+    def add(self, batch: Any, outputs: Any, spec: DataSpec | None = None) -> None:
+        """Keep a batch, if it is one of ours: (x, class numbers or yes and no) with a model's ``output``."""
         scores: Any = outputs.get("output") if isinstance(outputs, Mapping) else None
         pair: Any = batch if isinstance(batch, tuple | list) and len(batch) == 2 else (None, None)
         x, y = pair
+        if spec is not None and spec.task == "binary":
+            y = y[:, 0].long()
+        if spec is not None and spec.task in ("classification", "binary"):
+            scores = to_scores(spec, scores)
         if not _are_of_classes(x, y, scores):
             return
         self._outputs.append(scores)

@@ -89,7 +89,7 @@ def test_an_initialisation_zeroes_biases_and_scales_weights() -> None:
         ({"hidden": [8, 0]}, r"hidden must be a list of positive integers such as \[256,128\], got \[8, 0\]"),
         ({"hidden": 8}, "hidden must be a list of positive integers .* got 8"),
         ({"norm": "batsh"}, r"norm must be one of batch, layer, none; got 'batsh' \(did you mean batch\?\)"),
-        ({"init": "he"}, "init must be one of default, kaiming_normal, .* got 'he'"),
+        ({"init": "he"}, "init must be one of default, fan_in, fan_out, kaiming_normal, .* got 'he'"),
         ({"bias": "yes"}, "bias must be true or false, got 'yes'"),
     ],
 )

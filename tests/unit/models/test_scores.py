@@ -41,3 +41,36 @@ def test_computing_forgets_what_was_collected() -> None:
     stage.collect(torch.tensor(2.0), torch.eye(3), torch.tensor([0, 1, 2]))
     values = stage.compute()
     assert (values["val/acc"], values["val/loss"]) == (1, 2)
+
+
+def test_binary_scores_are_their_formulas() -> None:
+    stage = Scores(DataSpec("binary", (4,), 1, "val/acc", "max"), "val")
+    # All logits in [0, 1], which torchmetrics by itself would take for probabilities.
+    output, true = torch.tensor([[0.1], [0.4], [0.9], [-0.1]]), torch.tensor([[1.0], [0.0], [1.0], [1.0]])
+    stage.collect(torch.tensor(1.0), output, true)
+    values = stage.compute()
+    assert values["val/acc"] == pytest.approx(2 / 4)
+    # Two found of three, two right of three.
+    assert values["val/f1"] == pytest.approx(2 / 3)
+
+
+def test_multilabel_scores_are_their_formulas() -> None:
+    stage = Scores(DataSpec("multilabel", (4,), 2, "val/acc", "max", names=("even", "large")), "val")
+    output = torch.tensor([[1.0, -1.0], [1.0, 1.0], [-1.0, -1.0], [0.2, 0.1]])
+    true = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+    stage.collect(torch.tensor(1.0), output, true)
+    values = stage.compute()
+    assert values["val/acc"] == pytest.approx(6 / 8)
+    assert values["val/acc_even"] == pytest.approx(3 / 4)
+    assert values["val/acc_large"] == pytest.approx(3 / 4)
+    assert values["val/exact"] == pytest.approx(2 / 4)
+    # Even: 2 right of 3 guessed, of 2 there; large: 1 right of 2 guessed, of 1 there.
+    assert values["val/f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
+
+
+def test_scores_of_several_numbers_are_means_over_all_of_them() -> None:
+    stage = Scores(DataSpec("regression", (4,), 2, "val/mae", "min"), "val")
+    stage.collect(torch.tensor(1.0), torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 2.0], [3.0, 0.0]]))
+    values = stage.compute()
+    assert values["val/mae"] == pytest.approx((1 + 0 + 0 + 4) / 4)
+    assert values["val/rmse"] == pytest.approx(((1 + 16) / 4) ** 0.5)
