@@ -31,7 +31,9 @@ def apply_head(spec: DataSpec, raw: Tensor) -> Tensor:
         return _number(spec, raw)
     if spec.head == "softmax":
         return raw.softmax(dim=-1)
-    return {"none": _same, "sigmoid": torch.sigmoid, "tanh": torch.tanh}[spec.head](raw)
+    if spec.head == "none":
+        return raw
+    return torch.sigmoid(raw) if spec.head == "sigmoid" else torch.tanh(raw)
 
 
 def to_probabilities(spec: DataSpec, output: Tensor) -> Tensor:
@@ -80,7 +82,3 @@ def _number(spec: DataSpec, raw: Tensor) -> Tensor:
     # Shifted, so that a network starts near the mean of the targets, not at the dead end of the function.
     bend = functional.softplus if spec.head == "softplus" else functional.relu
     return bend(raw + mean / std) * std
-
-
-def _same(raw: Tensor) -> Tensor:
-    return raw

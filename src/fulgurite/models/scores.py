@@ -18,11 +18,12 @@ from torchmetrics.classification import (
     MultilabelExactMatch,
     MultilabelF1Score,
 )
-from torchmetrics.wrappers import ClasswiseWrapper
 
 from fulgurite.models.heads import to_labels
 from fulgurite.spec import DataSpec
 
+# Accuracies of all labels, before they are named.
+_EACH = "each"
 _BATCHES_PER_UPDATE = 256
 # A fused sweep hands over many batches as one.
 _SAMPLES_PER_UPDATE = 65_536
@@ -64,6 +65,8 @@ class Scores(nn.Module):
         self._update()
         values = {"loss": self.loss_sum.compute() / self.num_samples.compute(), **self.metrics.compute()}
         self.reset()
+        if _EACH in values:
+            values |= {f"acc_{name}": of for name, of in zip(self.spec.output_names, values.pop(_EACH), strict=True)}
         if self.spec.noise_std is not None:
             values["noise_floor"] = mae_noise_floor(self.spec.noise_std)
         return {f"{self.stage}/{name}": value for name, value in values.items()}
@@ -101,11 +104,11 @@ def _metrics(spec: DataSpec) -> dict[str, Any]:
         return {"acc": BinaryAccuracy(**options), "f1": BinaryF1Score(**options)}
     if spec.task == "multilabel":
         options["num_labels"] = spec.num_outputs
-        each = MultilabelAccuracy(average=None, **options)
         return {
             "acc": MultilabelAccuracy(average="micro", **options),
             "exact": MultilabelExactMatch(**options),
             "f1": MultilabelF1Score(average="macro", **options),
-            "each": ClasswiseWrapper(each, labels=list(spec.output_names), prefix="acc_"),
+            # ClasswiseWrapper would name them, but warns inside a collection (torchmetrics 1.x).
+            _EACH: MultilabelAccuracy(average=None, **options),
         }
     return {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2Score()}

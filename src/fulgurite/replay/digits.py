@@ -46,6 +46,28 @@ def read_digit(path: Path, size: int = 28) -> Tensor:
         raise DataError(f"{path} {error}; give a picture of one digit, dark on light or light on dark") from None
 
 
+def read_field(path: Path, size: int = 28) -> Tensor:
+    """A square picture file as a whole, scaled to the field: a digit stays where it is.
+
+    Args:
+        path: as for ``read_digit``.
+        size: side S of the field.
+
+    Returns:
+        S x S bytes, the digit light on 0.
+
+    Raises:
+        DataError: when the file cannot be read, is not square, or shows nothing but one tone.
+    """
+    try:
+        ink = _ink(_grey(path))
+    except ValueError as error:
+        raise DataError(f"{path} {error}; give a picture of one digit, dark on light or light on dark") from None
+    if ink.shape[0] != ink.shape[1]:
+        raise DataError(f"{path} is {ink.shape[1]} x {ink.shape[0]} pixels; where a digit is, a square picture says")
+    return torch.from_numpy(np.rint(255 * _fit(ink, size)).astype(np.uint8))
+
+
 def centre_digit(ink: np.ndarray, size: int = 28) -> Tensor:
     """Crop, scale and centre a digit.
 

@@ -7,7 +7,7 @@ import argparse
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
 
 
 def predict(run: RunFolder, checkpoint: Path, x: "Tensor") -> "Tensor":
-    """Class probabilities, or predicted numbers in the unit of the targets.
+    """Probabilities of classes or of labels, or predicted numbers in the unit of the targets.
 
     Args:
         run: the run.
@@ -131,9 +131,14 @@ def _digits(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answers:
             raise DataError(f"{file} is a CSV file, and this run reads pictures; give PNG or JPEG files")
     import torch
 
-    from fulgurite.replay.digits import read_digit
+    from fulgurite.replay.digits import read_digit, read_field
 
-    chances = predict(run, checkpoint, torch.stack([read_digit(file, height) for file in files])).tolist()
+    task = run.cfg.data.spec.task
+    # A digit that is centred before it is asked about has lost where it was.
+    read = read_field if task == "regression" else read_digit
+    chances = predict(run, checkpoint, torch.stack([read(file, height) for file in files])).tolist()
+    if task != "classification":
+        return _several(_output_names(run), task, files, chances)
     table = Table("file", "prediction", "most likely", "label", "", highlight=False)
     table.columns[0].overflow = "fold"
     rows: list[list[object]] = []
@@ -151,6 +156,41 @@ def _digits(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answers:
     return Answers(header, rows, table, f"{verdicts.count('right')} of {len(verdicts)} right." if verdicts else "")
 
 
+def _several(names: Sequence[str], task: str, files: Sequence[Path], outputs: Sequence[Sequence[float]]) -> Answers:
+    """Answers for pictures by labels or by numbers, of which a picture has one of each name."""
+    told = _told(names, task)
+    rows: list[list[object]] = [[file, *told.cells(each)] for file, each in zip(files, outputs, strict=True)]
+    header = ["file", *told.header]
+    table = Table(*header, highlight=False)
+    table.columns[0].overflow = "fold"
+    for row in rows[:_MOST_SHOWN]:
+        table.add_row(*(Text(f"{cell:.4g}" if isinstance(cell, float) else str(cell)) for cell in row))
+    return Answers(header, rows, table)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """How outputs of one sample are told: columns, and what fills them."""
+
+    header: list[str]
+    cells: Callable[[Sequence[float]], list[object]]
+
+
+def _told(names: Sequence[str], task: str) -> _Told:
+    """For labels 0 or 1 and a probability each; for numbers themselves."""
+    if task == "regression":
+        return _Told(list(names), list)
+    return _Told(
+        [*names, *(f"probability_{name}" for name in names)], lambda each: [*(int(p > 0.5) for p in each), *each]
+    )
+
+
+def _output_names(run: RunFolder) -> list[str]:
+    """What the data set calls its outputs, or ``prediction`` with a number."""
+    spec = run.cfg.data.spec
+    return list(spec.get("names") or _numbered("prediction", spec.num_outputs))
+
+
 def _points(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answers:
     """Answers for rows of numbers."""
     import torch
@@ -165,8 +205,8 @@ def _points(run: RunFolder, checkpoint: Path, files: Sequence[Path]) -> Answers:
         found = ["prediction", *(f"probability_{c}" for c in range(spec.num_outputs))]
         answers = [[int(best), *chance] for best, chance in zip(outputs.argmax(1), outputs.tolist(), strict=True)]
     else:
-        found = _numbered("prediction", spec.num_outputs)
-        answers = outputs.tolist()
+        told = _told(_output_names(run), spec.task)
+        found, answers = told.header, [told.cells(each) for each in outputs.tolist()]
     rows: list[list[object]] = [[f, n, *row, *y] for (f, n, row), y in zip(points, answers, strict=True)]
     header = ["file", "line", *_numbered("x", num_features), *found]
     # The features of a wide sample do not fit on a screen.

@@ -24,6 +24,14 @@ MODELS = {
     "rnn": ("model=rnn", "model.hidden=8", "model.activation=relu"),
     "lstm": ("model=lstm", "model.hidden=8", "model.layers=2", "model.dropout=0.3", "model.bidirectional=true"),
     "gru": ("model=gru", "model.hidden=8", "model.readout=mean"),
+    "rashid": ("model=rashid", "model.hidden=8", "head=sigmoid", "loss=half_squares", "loss.levels=[0.01,0.99]"),
+}
+# Tasks, with their heads and losses.
+TASKS = {
+    "binary": ("data=mnist_even",),
+    "multilabel": ("data=mnist_even_large", "head=sigmoid", "loss=mse"),
+    "numbers": ("data=mnist_centre", "head=tanh", "loss=huber"),
+    "classes by squares": ("head=softmax", "loss=mse", "model.activation=heaviside"),
 }
 MLP = ("model=mlp", "model.hidden=[8]", "model.dropout=0.1")
 OPTIMIZERS = {
@@ -82,6 +90,11 @@ def test_accumulated_gradients_make_the_updates_that_they_make_alone(compose_con
 @pytest.mark.parametrize("scheduler", some_slow(SCHEDULERS, "one_cycle", "plateau"))
 def test_each_schedule_sets_the_rates_that_it_sets_alone(compose_config, tmp_path, scheduler):
     assert_equal_to_solo(compose_config, tmp_path, (*MLP, f"scheduler={scheduler}", "trainer.max_epochs=2"))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_members_of_every_task_equal_their_solo_runs(compose_config, tmp_path, task):
+    assert_equal_to_solo(compose_config, tmp_path, (*MLP, *TASKS[task]))
 
 
 @pytest.mark.parametrize("augmentation", some_slow(AUGMENTATIONS, "affine"))
