@@ -24,10 +24,13 @@ COMPANIONS = {
     "data=logic": ["model=mlp"],
     "data=iris": ["model=mlp"],
     "data=random_labels": ["model=mlp"],
-    "loss=mse": REGRESSION,
-    "loss=l1": REGRESSION,
-    "loss=huber": REGRESSION,
-    "loss=smooth_l1": REGRESSION,
+    "loss=bce": ["data=mnist_even"],
+    "head=softmax": ["loss=mse"],
+    "head=sigmoid": ["loss=half_squares"],
+    "head=tanh": ["data=mnist_centre"],
+    "head=softplus": REGRESSION,
+    "head=relu": REGRESSION,
+    "model=rashid": ["head=sigmoid", "loss=half_squares"],
     "callbacks=clean_curve": REGRESSION,
 }
 HAS_CUDA = torch.cuda.is_available()

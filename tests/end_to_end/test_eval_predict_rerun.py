@@ -1,6 +1,7 @@
 """What comes after training, on two quick runs that the command line has made: one on MNIST, one on the quadratic."""
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -475,3 +476,59 @@ def test_each_command_has_help_with_examples(capsys):
             command.main(["--help"])
         assert exit_.value.code == 0
         assert "examples:" in capsys.readouterr().out
+
+
+QUICK = [
+    "model=mlp",
+    "model.hidden=[32]",
+    "data.train_subset=2000",
+    "trainer.max_epochs=1",
+    "callbacks.pictures.strict=true",
+]
+
+
+def trained(data: str, *words: str) -> Path:
+    assert cli.train([f"data={data}", *QUICK, *words]) == 0
+    return next(Path("outputs", data).iterdir())
+
+
+def test_labels_are_told_by_name_with_a_probability_each(tmp_path, test_digits):
+    run = trained("mnist_even_large", "head=sigmoid", "loss=mse")
+    Image.fromarray(test_digits[0][0]).save("7.png")
+    assert predict.main([str(run), "7.png"]) == 0
+    with (run / "predictions.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert list(row) == ["file", "even", "large", "probability_even", "probability_large"]
+    assert [row["even"], row["large"]] == ["0", "1"]
+    assert float(row["probability_even"]) < 0.5 < float(row["probability_large"]) < 1
+    recorded = read_result(run).metrics
+    assert recorded["test/acc"] == pytest.approx((recorded["test/acc_even"] + recorded["test/acc_large"]) / 2)
+    assert evaluate.main([str(run)]) == 0
+
+
+def test_a_shifted_digit_is_read_where_it_is(tmp_path, test_digits, capsys):
+    run = trained("mnist_centre", "head=tanh", "trainer.max_epochs=6")
+    for name, shift in (("left", -5), ("right", 5)):
+        Image.fromarray(np.roll(test_digits[0][0], shift, axis=1)).save(f"{name}.png")
+    assert predict.main([str(run), "left.png", "right.png"]) == 0
+    with (run / "predictions.csv").open(newline="") as file:
+        left, right = ((float(row["x"]), float(row["y"])) for row in csv.DictReader(file))
+    assert right[0] - left[0] > 3
+    assert abs(left[1] - 14) < 2.5
+    Image.fromarray(np.zeros((28, 30), dtype=np.uint8) + np.eye(28, 30, dtype=np.uint8) * 255).save("wide.png")
+    with pytest.raises(DataError, match=r"wide.png is 30 x 28 pixels; where a digit is, a square picture says"):
+        predict.main([str(run), "wide.png"])
+
+
+def test_yes_and_no_have_a_confusion_matrix_of_two(tmp_path):
+    run = trained("mnist_even")
+    table = json.loads((run / "figures" / "confusion.json").read_text())
+    counts = np.array(table["counts"])
+    assert counts.shape == (2, 2)
+    accuracy = read_result(run).metrics["val/acc"]
+    assert np.trace(counts) / counts.sum() == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_a_softmax_head_before_cross_entropy_is_a_config_error(capsys):
+    assert cli.train([*QUICK, "head=softmax", "loss=cross_entropy"]) == 2
+    assert "head=softmax cannot meet loss=cross_entropy" in capsys.readouterr().err

@@ -65,10 +65,11 @@ class Seen:
         scores: Any = outputs.get("output") if isinstance(outputs, Mapping) else None
         pair: Any = batch if isinstance(batch, tuple | list) and len(batch) == 2 else (None, None)
         x, y = pair
-        if spec is not None and spec.task == "binary":
-            y = y[:, 0].long()
+        if not all(isinstance(each, Tensor) for each in (x, y, scores)):
+            return
         if spec is not None and spec.task in ("classification", "binary"):
             scores = to_scores(spec, scores)
+            y = y.view(len(y)).long() if spec.task == "binary" else y
         if not _are_of_classes(x, y, scores):
             return
         self._outputs.append(scores)
@@ -99,8 +100,8 @@ class Seen:
         return Wrong(*(getattr(found, name)[order].cpu() for name in _FIELDS))
 
 
-def _are_of_classes(x: Any, y: Any, scores: Any) -> bool:
+def _are_of_classes(x: Tensor, y: Tensor, scores: Tensor) -> bool:
     """Whether these are samples, the class of each, and scores of two classes or more; other modules have others."""
-    if not all(isinstance(each, Tensor) for each in (x, y, scores)) or y.dtype != torch.int64 or y.dim() != 1:
+    if y.dtype != torch.int64 or y.dim() != 1:
         return False
     return scores.dim() == 2 and scores.shape[1] > 1 and len(x) == len(y) == len(scores)
