@@ -20,6 +20,7 @@ class Stream(IntEnum):
     WEIGHTS = 6
     # Numbers between are left for others.
     SHIFTS = 20
+    OUTLIERS = 21
 
 
 def derive_seed(*parts: int) -> int:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fulgurite.data.in_memory import InMemoryData, Part
-from fulgurite.errors import ConfigError, check_int, check_number, is_number
+from fulgurite.errors import ConfigError, check_fraction, check_int, check_number, is_number
 from fulgurite.randomness import Stream, derive_seed
 
 
@@ -33,6 +33,9 @@ class Synthetic(InMemoryData):
         high: upper end of x.
         noise_std: standard deviation of the noise, in the unit of y.
         points_seed: seed of the points and their noise.
+        outlier_share: part of the training points, in [0, 1), that lie ``outlier_offset`` too high; validation and test
+            have none, so that they tell how far the fit was led astray.
+        outlier_offset: in the unit of y.
         options: see ``InMemoryData``.
 
     Raises:
@@ -49,9 +52,13 @@ class Synthetic(InMemoryData):
         high: float = 1.0,
         noise_std: float = 0.0,
         points_seed: int = 0,
+        outlier_share: float = 0.0,
+        outlier_offset: float = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        self.outlier_share = check_fraction("outlier_share", outlier_share)
+        self.outlier_offset = check_number("outlier_offset", outlier_offset)
         self.num_points = check_int("num_points", num_points)
         self.num_val = check_int("num_val", num_val)
         self.num_test = check_int("num_test", num_test)
@@ -70,12 +77,17 @@ class Synthetic(InMemoryData):
         return (x - (self.low + self.high) / 2) * (math.sqrt(12) / (self.high - self.low))
 
     def load_train(self) -> tuple[Part, Part]:
-        """The points to train on and those for validation."""
-        return self._draw(0, self.num_points), self._draw(1, self.num_val)
+        """The points to train on, outliers among them, and those for validation."""
+        return self._led_astray(self._draw(0, self.num_points)), self._draw(1, self.num_val)
 
     def load_test(self) -> Part:
         """The points for the test."""
         return self._draw(2, self.num_test)
+
+    def _led_astray(self, train: Part) -> Part:
+        generator = torch.Generator().manual_seed(derive_seed(self.points_seed, Stream.OUTLIERS))
+        chosen = torch.rand(len(train.x), 1, generator=generator) < self.outlier_share
+        return Part(train.x, train.y + self.outlier_offset * chosen)
 
     def _draw(self, part: int, number: int) -> Part:
         """Points of one part; a seed of its own, so that its size leaves the other parts alone."""

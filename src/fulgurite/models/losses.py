@@ -41,12 +41,13 @@ class OnLevels(nn.Module):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Outputs B x C and class numbers B to a scalar."""
-        return self.loss(output, self.targets(target, output.shape[-1]).to(output.dtype))
+        return self.loss(output, self.targets(target, output))
 
-    def targets(self, target: Tensor, number: int) -> Tensor:
-        """Class numbers B to B x ``number``: what each output should be."""
-        is_class = target.unsqueeze(-1) == torch.arange(number, device=target.device)
-        return self.low + (self.high - self.low) * is_class
+    def targets(self, target: Tensor, output: Tensor) -> Tensor:
+        """Class numbers B to what each of the outputs B x C should be."""
+        is_class = target.unsqueeze(-1) == torch.arange(output.shape[-1], device=target.device)
+        # First the outputs' type, or 0.01 would be rounded to 32 bits.
+        return self.low + (self.high - self.low) * is_class.to(output.dtype)
 
 
 OF_NUMBERS: dict[str, type[nn.Module]] = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fulgurite.errors import ConfigError, DataError, check_choice, check_int
+from fulgurite.errors import ConfigError, check_choice, check_int
 from fulgurite.models.layers import init_weights
 from fulgurite.models.losses import HalfSquares, OnLevels
 from fulgurite.models.supervised import Batch, Supervised
@@ -81,19 +81,20 @@ class Rashid(Supervised):
         x, y = batch
         hidden = self._hidden(x)
         output = torch.sigmoid(self.outer(hidden.detach()))
+        self.check_shapes(output, y)
         error = self.loss(output, y)
         logits = functional.linear(hidden, self.outer.weight.detach())
-        back = functional.binary_cross_entropy_with_logits(logits, self._targets(y), reduction="none").sum(1).mean()
+        back = (
+            functional.binary_cross_entropy_with_logits(logits, self._targets(y, output), reduction="none")
+            .sum(1)
+            .mean()
+        )
         # Its gradient alone: the value stays that of the error.
         return {"loss": error + (back - back.detach()), "output": output.detach()}
 
     def _hidden(self, x: Tensor) -> Tensor:
         return torch.sigmoid(self.inner(x.flatten(1)))
 
-    def _targets(self, y: Tensor) -> Tensor:
-        """B x C: what each output should be."""
-        if isinstance(self.loss, OnLevels):
-            return self.loss.targets(y, self.spec.num_outputs).to(self.dtype)
-        if y.dim() != 2:
-            raise DataError(f"targets must have shape [{len(y)}, {self.spec.num_outputs}], got {list(y.shape)}")
-        return y
+    def _targets(self, y: Tensor, output: Tensor) -> Tensor:
+        """What each of the outputs B x C should be."""
+        return self.loss.targets(y, output) if isinstance(self.loss, OnLevels) else y

@@ -92,10 +92,19 @@ class Supervised(pl.LightningModule):
         """Loss of a batch; pure (see the top of this file)."""
         x, y = batch
         output = self(x)
-        if self.spec.task != "classification" and output.shape != y.shape:
-            # The loss would broadcast B against B x 1 to B x B.
-            raise DataError(f"targets must have shape {list(output.shape)} as the outputs have, got {list(y.shape)}")
+        self.check_shapes(output, y)
         return {"loss": self.loss(output, y), "output": output.detach()}
+
+    def check_shapes(self, output: Tensor, target: Tensor) -> None:
+        """Refuse numbers or labels that a loss would broadcast, B against B x 1 to B x B.
+
+        Raises:
+            DataError: when outputs and targets differ in shape.
+        """
+        if self.spec.task != "classification" and output.shape != target.shape:
+            raise DataError(
+                f"targets must have shape {list(output.shape)} as the outputs have, got {list(target.shape)}"
+            )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Collect a validation batch; what it returns is for callbacks, and for nobody else."""

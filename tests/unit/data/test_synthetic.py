@@ -167,3 +167,39 @@ class Given(InMemoryData):
 def test_targets_that_do_not_fit_the_task_are_refused(x: Any, y: Any, task: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Given(Part(x, y), spec=SPEC | {"task": task}).setup("fit")
+
+
+def test_outliers_are_a_share_of_the_training_points_and_of_no_others() -> None:
+    options: dict[str, Any] = {"spec": SPEC, "weights": [1.0], "noise_std": 0.1, "num_points": 10_000}
+    plain = ready(Linear(**options))
+    led_astray = ready(Linear(**options, outlier_share=0.1, outlier_offset=5.0))
+    offsets = led_astray.part("train").y - plain.part("train").y
+    is_outlier = offsets.abs() > 1
+    assert torch.allclose(offsets[is_outlier], torch.tensor(5.0))
+    assert not offsets[~is_outlier].any()
+    # Within 4 standard deviations of 1,000.
+    assert abs(int(is_outlier.sum()) - 1000) < 4 * 30
+    for name in ("val", "test"):
+        assert torch.equal(led_astray.part(name).y, plain.part(name).y)
+
+
+def test_a_line_through_outliers_is_where_its_loss_says() -> None:
+    data = ready(
+        Linear(spec=SPEC, weights=[0.0], noise_std=0.1, num_points=20_000, outlier_share=0.1, outlier_offset=5.0)
+    )
+    y = data.part("train").y
+    # The mean minimises squares: a tenth of 5 too high; the median absolute errors: it hardly moves.
+    assert y.mean().item() == pytest.approx(0.5, abs=0.03)
+    assert y.median().item() == pytest.approx(0.1 * 0.1397, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"outlier_share": 1.0}, r"outlier_share must be in \[0, 1\), got 1.0"),
+        ({"outlier_offset": "far"}, "outlier_offset must be a number, got 'far'"),
+    ],
+)
+def test_bad_outliers_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Linear(spec=SPEC, **options)

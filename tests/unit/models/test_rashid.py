@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from fulgurite.errors import ConfigError
@@ -93,6 +94,18 @@ def test_labels_of_their_own_are_their_targets() -> None:
     x, y = torch.rand(2, 1, 2, 3), torch.tensor([[1.0, 0, 0, 1], [0, 0, 1, 1]])
     step = model.training_step((x, y), 0)
     torch.testing.assert_close(step["loss"], 0.5 * (model(x) - y).square().sum() / 2)
+
+
+def test_a_checkpoint_of_plain_values_rebuilds_it(tmp_path) -> None:
+    model = Rashid(spec={**SPEC, "names": ["a", "b", "c", "d"]}, hidden=5, loss=LOSS)
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    trainer.strategy.connect(model)
+    trainer.save_checkpoint(tmp_path / "model.ckpt")
+    again = Rashid.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    x = torch.rand(3, 1, 2, 3)
+    assert torch.equal(model(x), again(x))
+    assert again.spec.output_names == ("a", "b", "c", "d")
+    torch.testing.assert_close(again.predict_step((x, None), 0).sum(1), torch.ones(3))
 
 
 def test_it_has_no_biases() -> None:
