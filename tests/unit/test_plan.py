@@ -72,7 +72,7 @@ def test_wrong_values_in_different_jobs_are_told_together(composed):
         ([2], "seed must be an integer, got a"),
         (
             [3, 4],
-            "model must be one of cnn, gru, lenet5, linear, lstm, mlp, rnn; got mlpp (did you mean mlp?)",
+            "model must be one of cnn, gru, lenet5, linear, lstm, mlp, rashid, rnn; got mlpp (did you mean mlp?)",
         ),
     ]
 
