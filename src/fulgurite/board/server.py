@@ -4,12 +4,14 @@ import argparse
 import mimetypes
 import os
 import signal
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from fulgurite.errors import ConfigError
 from fulgurite.places import named_place
@@ -23,8 +25,8 @@ _EXAMPLES = """examples:
   fulgurite board outputs/mnist/RUN"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Serve TensorBoard until Ctrl-C; returns the exit code.
+def main(words: Sequence[str]) -> NoReturn:
+    """Serve TensorBoard until Ctrl-C; then the process ends.
 
     Raises:
         ConfigError: for a name that no run, sweep or folder has, or a port that is taken.
@@ -34,7 +36,9 @@ def main(words: Sequence[str]) -> int:
     address = _start(folder, args.port)
     print(f"{address} shows {os.path.relpath(folder)}; Ctrl-C ends it", flush=True)
     _wait()
-    return 0
+    sys.stdout.flush()
+    # Nothing is left to be written, and TensorBoard's threads of gRPC may hold an orderly end back for ever.
+    os._exit(0)
 
 
 def _all_outputs() -> Path:
@@ -70,7 +74,9 @@ def _wait() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    ended.wait()
+    # Where another thread is given the signal, a wait without an end would not see it.
+    while not ended.wait(0.5):
+        pass
 
 
 def _parser() -> argparse.ArgumentParser:
