@@ -6,7 +6,7 @@ Shapes: N samples, B batch (this rank's share of it), S the shape of one sample,
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,17 @@ from fulgurite.randomness import Stream, derive_seed
 Batch = tuple[Tensor, Tensor]
 Encode = Callable[[Tensor], Tensor]
 Augment = Callable[[Tensor, Draws | JointDraws], Tensor]
+
+
+class Curriculum(Protocol):
+    """Which samples an epoch learns from, where that is not all of them."""
+
+    # Of a pass, the same in all epochs; each batch is of full size.
+    num_batches: int
+
+    def batches(self, seed: int, epoch: int, one_pass: int) -> tuple[Tensor, ...]:
+        """Rows of each global batch of a pass: a function of these three alone."""
+        ...
 
 
 class BatchLoader:
@@ -38,6 +49,7 @@ class BatchLoader:
         shuffle: draw a new order each pass.
         drop_last: leave out the last batch of a pass when it is smaller than the others.
         passes: how many passes over the data make one epoch.
+        curriculum: chooses the rows instead of ``shuffle`` and ``drop_last``.
         kept: encoded batches by (batch size, number), for loaders of one order that are run through many times.
         seed: seed of the order and the augmentation.
         rank: this process's number.
@@ -59,6 +71,7 @@ class BatchLoader:
         shuffle: bool = False,
         drop_last: bool = False,
         passes: int = 1,
+        curriculum: Curriculum | None = None,
         kept: "dict[tuple[int, int], Batch] | None" = None,
         seed: int = 0,
         rank: int = 0,
@@ -75,6 +88,7 @@ class BatchLoader:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.passes = passes
+        self.curriculum = curriculum
         self.kept = kept
         self.seed = seed
         self.rank = rank
@@ -122,7 +136,14 @@ class BatchLoader:
         return self.passes * self._batches_per_pass
 
     @property
+    def order(self) -> tuple[object, ...]:
+        """What the rows of a batch depend on, beside its number."""
+        return (self.seed, self.epoch, self.curriculum) if self.shuffle or self.curriculum else ()
+
+    @property
     def _batches_per_pass(self) -> int:
+        if self.curriculum is not None:
+            return self.curriculum.num_batches
         full, rest = divmod(len(self.x), self.batch_size)
         number = full + (1 if rest and not self.drop_last else 0)
         return number if self.train else max(1, min(number, len(self.x) // self.world_size))
@@ -146,6 +167,8 @@ class BatchLoader:
 
     def _batches(self, one_pass: int) -> tuple[Tensor | None, ...]:
         """Rows of each global batch of a pass; ``None`` stands for all rows in their order."""
+        if self.curriculum is not None:
+            return self.curriculum.batches(self.seed, self.epoch, one_pass)
         number = self._batches_per_pass
         if number == 1 and not self.shuffle and self.world_size == 1:
             return (None,)

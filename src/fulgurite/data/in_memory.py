@@ -12,8 +12,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fulgurite.data.batches import Augment, Batch, BatchLoader
+from fulgurite.data.batches import Augment, Batch, BatchLoader, Curriculum
 from fulgurite.data.draws import Draws, JointDraws
+from fulgurite.data.targets import bracketed, check_targets
 from fulgurite.errors import ConfigError, DataError, check_bool, check_int
 from fulgurite.spec import DataSpec
 
@@ -70,7 +71,7 @@ class InMemoryData(pl.LightningDataModule):
         if self.augmentation and not self.spec.is_image:
             raise ConfigError(
                 f"augmentation={','.join(augmentation or ())} is for images, and this data set's samples have shape "
-                f"{_bracketed(self.spec.input_shape)}; use augmentation=none"
+                f"{bracketed(self.spec.input_shape)}; use augmentation=none"
             )
         self._parts: dict[str, Part] = {}
         # Encoded batches of the parts to measure on, where several runs share them.
@@ -87,6 +88,10 @@ class InMemoryData(pl.LightningDataModule):
     def encode(self, x: Tensor) -> Tensor:
         """Turn a raw batch into the float batch that the model sees (B x input_shape)."""
         return x
+
+    def curriculum(self, train: Part) -> Curriculum | None:
+        """What chooses the training samples of each epoch; ``None`` for all of them in a random order."""
+        return None
 
     def setup(self, stage: str) -> None:
         """Load what ``stage`` (``fit``, ``validate`` or ``test``) needs, to the training device.
@@ -131,6 +136,7 @@ class InMemoryData(pl.LightningDataModule):
             shuffle=shuffle,
             drop_last=self.drop_last,
             passes=self.passes_per_epoch,
+            curriculum=self.curriculum(train),
             seed=self.seed,
         )
 
@@ -176,54 +182,10 @@ class InMemoryData(pl.LightningDataModule):
         sample = tuple(self.encode(part.x[:1]).shape[1:])
         if sample != self.spec.input_shape:
             raise DataError(
-                f"the {name} samples have shape {_bracketed(sample)}, but data.spec.input_shape is "
-                f"{_bracketed(self.spec.input_shape)}; set data.spec.input_shape={_bracketed(sample)}"
+                f"the {name} samples have shape {bracketed(sample)}, but data.spec.input_shape is "
+                f"{bracketed(self.spec.input_shape)}; set data.spec.input_shape={bracketed(sample)}"
             )
-        check_targets = self._check_classes if self.spec.task == "classification" else self._check_numbers
-        check_targets(name, part.y)
-
-    def _check_classes(self, name: str, y: Tensor) -> None:
-        if y.dim() != 1 or y.dtype != torch.int64 or int(y.min()) < 0:
-            raise DataError(
-                f"the {name} targets must be class numbers from 0, one int64 a sample; got {y.dtype} of shape "
-                f"{_bracketed(y.shape)}, from {y.min()}"
-            )
-        if int(y.max()) >= self.spec.num_outputs:
-            raise DataError(
-                f"the {name} labels go up to {int(y.max())}, but data.spec.num_outputs is {self.spec.num_outputs}; "
-                f"set data.spec.num_outputs={int(y.max()) + 1}"
-            )
-
-    def _check_numbers(self, name: str, y: Tensor) -> None:
-        # A loss of (B, 1) against (B,) would broadcast to B x B and mean something else.
-        expected = (len(y), self.spec.num_outputs)
-        if tuple(y.shape) != expected or y.dtype != torch.float32:
-            raise DataError(
-                f"the {name} targets must be float32 of shape {_bracketed(expected)} (samples, data.spec.num_outputs); "
-                f"got {y.dtype} of shape {_bracketed(y.shape)}"
-            )
-        if self.spec.task != "regression" and not bool(((y == 0) | (y == 1)).all()):
-            raise DataError(f"the {name} targets must be 0 or 1 for {self.spec.task}; got {y.min():g} to {y.max():g}")
-        self._check_range(name, y)
-
-    def _check_range(self, name: str, y: Tensor) -> None:
-        """Refuse targets that the head can never give."""
-        spec, low, high = self.spec, float(y.min()), float(y.max())
-        if spec.task != "regression" or spec.head == "none":
-            return
-        if spec.head in ("softplus", "relu") and low < 0:
-            raise DataError(
-                f"the {name} targets start at {low:g}, and head={spec.head} gives positive numbers; use head=none"
-            )
-        if (
-            spec.target_low is not None
-            and spec.target_high is not None
-            and not spec.target_low <= low <= high <= spec.target_high
-        ):
-            raise DataError(
-                f"the {name} targets go from {low:g} to {high:g}, and head={spec.head} gives numbers between "
-                f"data.spec.target_low={spec.target_low:g} and data.spec.target_high={spec.target_high:g}; widen them"
-            )
+        check_targets(self.spec, name, part.y)
 
 
 class Augmentations:
@@ -246,8 +208,3 @@ class Augmentations:
 
     def _described(self) -> list[tuple[type, dict[str, Any]]]:
         return [(type(each), vars(each)) for each in self._transforms]
-
-
-def _bracketed(sizes: Sequence[int]) -> str:
-    """``[1,28,28]``, as it is typed on a command line."""
-    return f"[{','.join(str(size) for size in sizes)}]"
