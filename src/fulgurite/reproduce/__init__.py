@@ -1,0 +1,1 @@
+"""The table of results: which presets give which figures, run, measured and written down."""

@@ -1,0 +1,41 @@
+"""What a line of the table is to reach, and whether it did. Numbers are as measured: 0.975 for 97.5 %."""
+
+import math
+from dataclasses import dataclass
+
+# Factor, decimals and what stands behind a number; without a unit four significant digits are shown.
+UNITS = {"percent": (100.0, 2, " %"), "pixels": (1.0, 3, " px")}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A range that a statistic is to lie in, its ends included; one of them may be infinite."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def short_by(self, value: float) -> float:
+        """How far ``value`` is outside; 0 when the goal is met."""
+        return max(self.low - value, value - self.high, 0.0)
+
+    def text(self, unit: str) -> str:
+        """``≥ 97.35 %``, ``≤ 0.5 px`` or ``97.35 to 97.65 %``."""
+        if self.high == math.inf:
+            return f"≥ {shown(self.low, unit)}"
+        if self.low == -math.inf:
+            return f"≤ {shown(self.high, unit)}"
+        return f"{shown(self.low, unit).partition(' ')[0]} to {shown(self.high, unit)}"
+
+
+def shown(value: float, unit: str, sign: str = "") -> str:
+    """A number with its unit, such as ``97.53 %``.
+
+    Args:
+        value: as measured.
+        unit: a key of ``UNITS``, or empty.
+        sign: ``"+"`` shows the sign of a positive number, too.
+    """
+    if unit not in UNITS:
+        return f"{value:{sign}.4g}"
+    factor, decimals, behind = UNITS[unit]
+    return f"{value * factor:{sign}.{decimals}f}{behind}"
