@@ -27,7 +27,7 @@ class Batches:
         self._start = [loader.consumed for loader in self._loaders]
         self._is_same_data = all(each.x.data_ptr() == first.x.data_ptr() for each in self._loaders)
         # Batches in order depend on the place alone.
-        places = {(each.consumed, *((each.seed, each.epoch) if each.shuffle else ())) for each in self._loaders}
+        places = {(each.consumed, *each.order) for each in self._loaders}
         is_augmented = {each.augment is not None for each in self._loaders}
         self._one_by_one = not self._is_same_data or len(is_augmented) > 1
         self._is_same_augmentation = all(each.augment == first.augment for each in self._loaders)
