@@ -179,8 +179,8 @@ class Supervised(pl.LightningModule):
             )
         schedule = self.make_scheduler(optimizer, num_steps=int(num_steps))
         if "monitor" in schedule:
-            # There is a new value only after a validation.
-            schedule["frequency"] = self.trainer.check_val_every_n_epoch or 1
+            # There is a new value only after a validation, unless the schedule knows better.
+            schedule.setdefault("frequency", self.trainer.check_val_every_n_epoch or 1)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def _collect(self, outputs: Mapping[str, Tensor], batch: Batch, scores: Scores) -> None:

@@ -99,17 +99,20 @@ def step(
     return _each_step(optimizer, lambda step: gamma ** sum(step >= start for start in starts))
 
 
-def invscaling(optimizer: Optimizer, num_steps: int, power: float = 0.5) -> dict[str, Any]:
-    """``lr / t^power`` at the t-th step of the run, t from 1.
+def invscaling(
+    optimizer: Optimizer, num_steps: int, power: float = 0.5, samples_per_step: int = 1, every_n_steps: int = 1
+) -> dict[str, Any]:
+    """``lr / (1 + t)^power``, t counted up by ``samples_per_step`` a step and looked at every ``every_n_steps``.
 
-    Source: ``learning_rate="invscaling"`` of scikit-learn's ``MLPClassifier``, which counts t in samples and changes
-    the rate once an epoch.
+    Source: ``learning_rate="invscaling"`` of scikit-learn's ``MLPClassifier``. Its own way is the batch size for
+    ``samples_per_step`` and the batches of an epoch for ``every_n_steps``; by default t counts steps.
 
     Raises:
-        ConfigError: when ``power`` is negative.
+        ConfigError: when ``power`` is negative, or a number is not a positive integer.
     """
     check_number("power", power, low=0)
-    return _each_step(optimizer, lambda step: (step + 1) ** -power)
+    counted, every = check_int("samples_per_step", samples_per_step), check_int("every_n_steps", every_n_steps)
+    return _each_step(optimizer, lambda step: (1 + counted * (step - step % every)) ** -power)
 
 
 def plateau(
@@ -124,7 +127,7 @@ def plateau(
 ) -> dict[str, Any]:
     """Times ``factor`` when ``metric`` has not become better for more than ``patience`` validations in a row.
 
-    Source: torch's ``ReduceLROnPlateau``. scikit-learn's ``learning_rate="adaptive"`` is ``factor=0.2 patience=1``.
+    Source: torch's ``ReduceLROnPlateau``. scikit-learn's way is ``adaptive``.
 
     Args:
         optimizer: whose learning rate is set.
@@ -139,19 +142,52 @@ def plateau(
     Raises:
         ConfigError: when an argument is out of its range.
     """
-    check_number("factor", factor, above=0)
-    if factor >= 1:
-        raise ConfigError(f"factor must be less than 1, or the learning rate would not fall; got {factor}")
     schedule = ReduceLROnPlateau(
         optimizer,
         # A config's mode is an enum, which a checkpoint could not hold.
         mode=str(check_choice("mode", mode, ("min", "max"))),  # type: ignore[arg-type]
-        factor=factor,
+        factor=_checked_factor(factor),
         patience=check_int("patience", patience, low=0),
         threshold=check_number("threshold", threshold, low=0),
         min_lr=check_number("min_lr", min_lr, low=0),
     )
     return {"scheduler": schedule, "interval": "epoch", "monitor": metric}
+
+
+class AdaptiveLR(ReduceLROnPlateau):
+    """``ReduceLROnPlateau`` that holds each loss against the least before it, also when that was no improvement."""
+
+    def step(self, metrics: Any, epoch: Any = None) -> None:  # type: ignore[override]
+        """Take the loss of the epoch just made."""
+        super().step(metrics)
+        self.best = min(self.best, float(metrics))
+
+
+def adaptive(
+    optimizer: Optimizer, num_steps: int, factor: float = 0.2, patience: int = 10, threshold: float = 1e-4
+) -> dict[str, Any]:
+    """Times ``factor`` when the training loss has not fallen by ``threshold`` for more than ``patience`` epochs.
+
+    Source: ``learning_rate="adaptive"`` of scikit-learn's ``MLPClassifier``, whose ``n_iter_no_change`` and ``tol``
+    these are. It stops at a rate of 1e-6; a run goes on to its last epoch.
+
+    Raises:
+        ConfigError: when an argument is out of its range.
+    """
+    schedule = AdaptiveLR(
+        optimizer,
+        factor=_checked_factor(factor),
+        patience=check_int("patience", patience, low=0),
+        threshold=check_number("threshold", threshold, low=0),
+        threshold_mode="abs",
+    )
+    return {"scheduler": schedule, "interval": "epoch", "monitor": "train/loss", "frequency": 1}
+
+
+def _checked_factor(factor: float) -> float:
+    if check_number("factor", factor, above=0) >= 1:
+        raise ConfigError(f"factor must be less than 1, or the learning rate would not fall; got {factor}")
+    return factor
 
 
 def _cosine(start: float, end: float, position: float) -> float:

@@ -44,7 +44,7 @@ OPTIMIZERS = {
     "clipped": ("optimizer=sgd", "trainer.gradient_clip_val=0.1"),
     "clipped by value": ("trainer.gradient_clip_val=0.001", "+trainer.gradient_clip_algorithm=value"),
 }
-SCHEDULERS = ("constant", "cosine", "one_cycle", "step", "plateau", "invscaling")
+SCHEDULERS = ("constant", "cosine", "one_cycle", "step", "plateau", "invscaling", "adaptive")
 AUGMENTATIONS = ("rotate", "affine", "elastic", "erase")
 
 

@@ -77,6 +77,46 @@ def test_invscaling_divides_by_a_power_of_the_step() -> None:
     assert rates == pytest.approx([0.5 / t**0.5 for t in range(1, STEPS + 1)])
 
 
+def test_invscaling_counts_samples_and_looks_once_an_epoch_when_told_to() -> None:
+    def make(optimizer: torch.optim.Optimizer) -> Any:
+        return schedulers.invscaling(optimizer, STEPS, power=0.5, samples_per_step=10, every_n_steps=4)
+
+    # Epochs of 4 steps of 10 samples: 0, 40, 80 ... of them lie behind each.
+    assert _rates(make) == pytest.approx([0.5 / (1 + 40 * epoch) ** 0.5 for epoch in range(5) for _ in range(4)])
+
+
+def test_adaptive_holds_each_loss_against_the_least_before_it() -> None:
+    optimizer = _optimizer()
+    schedule = schedulers.adaptive(optimizer, STEPS, factor=0.2, patience=1, threshold=0.1)["scheduler"]
+    rates = []
+    for loss in (1.0, 0.8, 0.75, 0.69, 0.5, 0.6, 0.55):
+        schedule.step(loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+    # 0.69 is less than 0.8 by more than 0.1, but not than 0.75, the least: two in a row without an improvement.
+    assert rates == pytest.approx([0.5] * 3 + [0.1] * 3 + [0.02])
+
+
+def test_adaptive_watches_the_training_loss_of_each_epoch_also_where_few_are_validated(compose_config) -> None:
+    overrides = ["scheduler=adaptive", "scheduler.patience=0", "optimizer.lr=1e-3", "scheduler.threshold=100"]
+    run = build(compose_config(*POINTS, *overrides, "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=4"))
+    fit(run)
+    # The first loss is an improvement on none; each of the three others is not.
+    assert run.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-3 * 0.2**3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"factor": 1}, "factor must be less than 1"),
+        ({"patience": -1}, "patience must be an integer >= 0, got -1"),
+        ({"threshold": -1}, "threshold must be a number >= 0, got -1"),
+    ],
+)
+def test_adaptive_refuses_numbers_out_of_range(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        schedulers.adaptive(_optimizer(), STEPS, **options)
+
+
 def test_every_group_of_parameters_keeps_its_own_scale() -> None:
     optimizer = torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (0.5, 0.1)])
     schedule = schedulers.invscaling(optimizer, STEPS, power=1.0)["scheduler"]
