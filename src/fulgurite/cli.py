@@ -14,6 +14,7 @@ from fulgurite import __version__, help
 _MODULES = {
     "eval": "fulgurite.replay.evaluate",
     "predict": "fulgurite.replay.predict",
+    "backquery": "fulgurite.replay.backquery",
     "rerun": "fulgurite.replay.rerun",
     "board": "fulgurite.board.server",
     "report": "fulgurite.sweep.report",

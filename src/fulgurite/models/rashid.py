@@ -92,9 +92,51 @@ class Rashid(Supervised):
         # Its gradient alone: the value stays that of the error.
         return {"loss": error + (back - back.detach()), "output": output.detach()}
 
+    def backquery(self, outputs: Tensor, by_book: bool = False) -> Tensor:
+        """Ask the network backwards: an input that belongs to the given outputs.
+
+        The sigmoid is undone by its inverse, the logit, and the weights by their transpose, layer by layer. That is no
+        true inverse, and what comes out of the weights has any size. The book stretches each layer from 0.01 to 0.99.
+        That makes a paper of middle grey, which no network has seen: one of 200 units takes most of the book's images
+        for an 8 or a 3. Here 0 keeps its meaning instead: the logits of the outputs are counted from their mean, since what
+        speaks for all digits alike speaks for none; a hidden unit that nothing speaks for stays at 0.5; and what
+        speaks for no ink is paper.
+
+        Source: Rashid, "Make your own neural network" (2016), part 3, "Inside the mind of a neural network".
+
+        Args:
+            outputs: B x C, in (0, 1).
+            by_book: stretch each layer, as the book does.
+
+        Returns:
+            B x S, from 0.01 to 0.99 each; what ``data.scaling=rashid`` makes of a picture.
+        """
+        logits = torch.logit(outputs)
+        if by_book:
+            hidden, last = _stretched(logits @ self.outer.weight), _stretched
+        else:
+            hidden, last = _balanced((logits - logits.mean(1, keepdim=True)) @ self.outer.weight), _inked
+        return last(torch.logit(hidden) @ self.inner.weight).view(-1, *self.spec.input_shape)
+
     def _hidden(self, x: Tensor) -> Tensor:
         return torch.sigmoid(self.inner(x.flatten(1)))
 
     def _targets(self, y: Tensor, output: Tensor) -> Tensor:
         """What each of the outputs B x C should be."""
         return self.loss.targets(y, output) if isinstance(self.loss, OnLevels) else y
+
+
+def _stretched(rows: Tensor) -> Tensor:
+    """Each row from 0.01 to 0.99."""
+    low, high = rows.amin(1, keepdim=True), rows.amax(1, keepdim=True)
+    return 0.01 + 0.98 * (rows - low) / (high - low)
+
+
+def _balanced(rows: Tensor) -> Tensor:
+    """Each row within 0.01 to 0.99, and 0 at 0.5."""
+    return 0.5 + 0.49 * rows / rows.abs().amax(1, keepdim=True)
+
+
+def _inked(rows: Tensor) -> Tensor:
+    """Each row from 0.01, for 0 and less, to 0.99."""
+    return 0.01 + 0.98 * rows.clamp(min=0) / rows.amax(1, keepdim=True)

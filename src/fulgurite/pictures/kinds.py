@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fulgurite.pictures import data, inside, outputs, weights
+from fulgurite.pictures import backwards, data, inside, outputs, weights
 from fulgurite.pictures.board import Drawn
 from fulgurite.pictures.scene import Scene
 
@@ -32,6 +32,7 @@ KINDS = (
     Kind("plane", 0.015, data.has_plane, data.draw_plane),
     Kind("confusion matrix", 0.012, outputs.has_matrix, outputs.draw_matrix),
     Kind("most wrong", 0.012, outputs.has_wrong, outputs.draw_wrong),
+    Kind("backward query", 0.020, backwards.has_backquery, backwards.draw_backquery),
     Kind("weights", 0.012, weights.has_units, weights.draw_units),
     Kind("filters", 0.010, weights.has_filters, weights.draw_filters),
     Kind("state over time", 0.012, inside.has_states, inside.draw_states),

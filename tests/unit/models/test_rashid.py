@@ -108,6 +108,51 @@ def test_a_checkpoint_of_plain_values_rebuilds_it(tmp_path) -> None:
     torch.testing.assert_close(again.predict_step((x, None), 0).sum(1), torch.ones(3))
 
 
+def backwards_in_numpy(wih: np.ndarray, who: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The book's formulas for one row of targets, as columns."""
+    final_inputs = np.log(targets / (1 - targets))
+    hidden_outputs = who.T @ final_inputs
+    hidden_outputs -= hidden_outputs.min()
+    hidden_outputs /= hidden_outputs.max()
+    hidden_outputs = hidden_outputs * 0.98 + 0.01
+    inputs = wih.T @ np.log(hidden_outputs / (1 - hidden_outputs))
+    inputs -= inputs.min()
+    inputs /= inputs.max()
+    return inputs * 0.98 + 0.01
+
+
+def test_the_backward_query_by_the_book_equals_its_formulas_in_numpy() -> None:
+    torch.manual_seed(4)
+    model = Rashid(spec=SPEC, hidden=5, loss=LOSS).double()
+    targets = torch.full((4, 4), 0.01, dtype=torch.float64).fill_diagonal_(0.99)
+    wih, who = (each.detach().numpy() for each in model.parameters())
+    expected = [backwards_in_numpy(wih, who, row).reshape(1, 2, 3) for row in targets.numpy()]
+    np.testing.assert_allclose(model.backquery(targets, by_book=True).detach().numpy(), expected, rtol=1e-10)
+
+
+def test_the_backward_query_of_a_network_of_one_path_leaves_paper_where_nothing_speaks_for_ink() -> None:
+    model = Rashid(spec={**SPEC, "num_outputs": 2}, hidden=2, loss=LOSS)
+    # Output 0 hangs on hidden unit 0, that on pixel 1, and against pixel 2 half as much.
+    wih = torch.zeros(2, 6)
+    wih[0, 1], wih[0, 2], wih[1, 5] = 1.0, -0.5, 1.0
+    for parameter, value in zip(model.parameters(), (wih, torch.tensor([[2.0, 0.0], [0.0, 0.0]])), strict=True):
+        parameter.data.copy_(value)
+    images = model.backquery(torch.tensor([[0.99, 0.01], [0.01, 0.99]])).view(2, 6)
+    paper = torch.full((6,), 0.01)
+    assert torch.allclose(images[0], paper.index_fill(0, torch.tensor([1]), 0.99))
+    assert torch.allclose(images[1], paper.index_fill(0, torch.tensor([2]), 0.99))
+
+
+def test_what_speaks_for_all_outputs_alike_changes_no_backward_query() -> None:
+    torch.manual_seed(5)
+    model = Rashid(spec=SPEC, hidden=5, loss=LOSS)
+    targets = torch.full((4, 4), 0.01).fill_diagonal_(0.99)
+    before = model.backquery(targets)
+    model.outer.weight.data += torch.randn(5)
+    assert torch.allclose(model.backquery(targets), before, atol=1e-5)
+    assert not torch.allclose(model.backquery(targets, by_book=True), before, atol=0.1)
+
+
 def test_it_has_no_biases() -> None:
     model = Rashid(spec={**SPEC, "input_shape": [1, 28, 28], "num_outputs": 10}, hidden=200)
     assert sum(each.numel() for each in model.parameters()) == 784 * 200 + 200 * 10
