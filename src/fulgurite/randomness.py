@@ -21,6 +21,7 @@ class Stream(IntEnum):
     # Numbers between are left for others.
     SHIFTS = 20
     OUTLIERS = 21
+    MEMORY = 30
 
 
 def derive_seed(*parts: int) -> int:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
 
-from fulgurite.errors import ConfigError, did_you_mean
+from fulgurite.errors import ConfigError, check_choice, did_you_mean
 
 # The part of a checkpoint that is about the moment in which it was written.
 GOING_ON = "going_on"
@@ -33,12 +34,14 @@ class BestCheckpoint(_InFolder):
         folder: the folder of the checkpoints.
         metric: name of the objective, such as ``val/acc``.
         mode: ``max`` or ``min``.
+        choose: ``best``, or ``last``: take the last validated epoch for the best, whatever its score. For runs whose
+            epochs are no rivals: tasks that are learned one after the other, a network that is to overfit.
 
     Attributes:
         best_metrics: validation metrics of the best epoch.
     """
 
-    def __init__(self, folder: str, metric: str, mode: str) -> None:
+    def __init__(self, folder: str, metric: str, mode: str, choose: str = "best") -> None:
         super().__init__(
             dirpath=folder,
             filename="best",
@@ -47,7 +50,7 @@ class BestCheckpoint(_InFolder):
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
-
+        self.choose = check_choice("choose", choose, ("best", "last"))
         self.best_metrics: dict[str, float] = {}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -55,6 +58,10 @@ class BestCheckpoint(_InFolder):
         super().setup(trainer, pl_module, stage)
         if trainer.limit_val_batches == 0 and self.monitor is not None and self.monitor.startswith("val/"):
             self.monitor = None
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
+        """Whether an epoch takes the place of the best so far."""
+        return self.choose == "last" or super().check_monitor_top_k(trainer, current)
 
     def state_dict(self) -> dict[str, Any]:
         """The record, with the metrics of the best epoch."""

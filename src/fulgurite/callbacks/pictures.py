@@ -20,6 +20,7 @@ from fulgurite.errors import ConfigError, check_bool, check_int
 from fulgurite.pictures import graph
 from fulgurite.pictures.board import Board, find_writer
 from fulgurite.pictures.budget import Budget
+from fulgurite.pictures.history import History, is_at_end_of_epoch
 from fulgurite.pictures.kinds import KINDS, Kind
 from fulgurite.pictures.outputs import has_matrix
 from fulgurite.pictures.scene import Scene, epochs_of, last_epoch, part_done, spec_of, untouched
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 _ROUNDS = 10
 _GRAPH, _EMBEDDING = "model graph", "embedding"
 _GRAPH_S = 0.12
+# In a checkpoint.
+_HISTORY = "history"
 _NO_TIME, _NO_ROOM = "for want of time", "for want of room"
 
 
@@ -79,6 +82,7 @@ class Pictures(pl.Callback):
         self.embedding = check_bool("embedding", embedding)
         self.strict = check_bool("strict", strict)
         self._seen = Seen()
+        self._history = History()
         self._told: set[str] = set()
         self._left_out: dict[str, list[str]] = {}
         self._failed: set[str] = set()
@@ -105,21 +109,40 @@ class Pictures(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the epoch that has just ended, when it is its turn: now its checkpoints are written."""
         epochs = epochs_of(trainer)
+        if self._draws(trainer) and epochs > self._epochs_before:
+            self._history.note(epochs, trainer.callback_metrics)
         if self._draws(trainer) and epochs > self._epochs_before and self._is_turn(trainer, epochs):
             board = Board(find_writer(trainer), self.folder, self.budget)
             if board.writer is not None:
                 # Without a validation of this epoch, that of an earlier one would be drawn as its own.
                 seen = self._seen if self._seen.epochs == epochs else Seen()
-                self._draw(Scene(trainer, pl_module, seen, epochs), board, is_last=False)
+                self._draw(Scene(trainer, pl_module, seen, epochs, self._history), board, is_last=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the last epoch."""
         if self._draws(trainer) and trainer.global_step > self._steps_before:
+            epochs = epochs_of(trainer)
+            self._history.note(epochs, trainer.callback_metrics)
             board = Board(find_writer(trainer), self.folder, self.budget)
-            self._draw(Scene(trainer, pl_module, self._seen, epochs_of(trainer)), board, is_last=True)
+            self._draw(Scene(trainer, pl_module, self._seen, epochs, self._history), board, is_last=True)
             log.info("pictures took %.2g s and %.2g MB", self.budget.spent_s, self.budget.num_bytes / 1e6)
         # Images of the validation need not outlive it.
         self._seen = Seen()
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the curves so far for a run that goes on."""
+        if self._draws(trainer):
+            if is_at_end_of_epoch(trainer):
+                self._history.note(epochs_of(trainer), trainer.callback_metrics)
+            checkpoint[_HISTORY] = self._history.rows
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Go on with them."""
+        self._history.rows = dict(checkpoint.get(_HISTORY, {}))
 
     def _draws(self, trainer: pl.Trainer) -> bool:
         return self.enabled and trainer.is_global_zero and trainer.state.fn == "fit"

@@ -46,7 +46,14 @@ class InMemoryData(pl.LightningDataModule):
     # What the numbers of a sample are, for pictures; empty where they have no names.
     input_names: Sequence[str] = ()
     # Arguments that have no part in what is loaded.
-    after_loading = ("batch_size", "eval_batch_size", "seed", "augmentation", "drop_last", "passes_per_epoch")
+    after_loading: tuple[str, ...] = (
+        "batch_size",
+        "eval_batch_size",
+        "seed",
+        "augmentation",
+        "drop_last",
+        "passes_per_epoch",
+    )
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fulgurite.data.in_memory import InMemoryData
 from fulgurite.models.supervised import Supervised
+from fulgurite.pictures.history import History
 from fulgurite.pictures.seen import Seen
 from fulgurite.spec import DataSpec
 
@@ -31,12 +32,14 @@ class Scene:
         model: what is trained.
         seen: the last validation.
         epochs: completed.
+        history: metrics of each of them.
     """
 
     trainer: pl.Trainer
     model: pl.LightningModule
     seen: Seen
     epochs: int
+    history: History = field(default_factory=History)
 
     @property
     def data(self) -> InMemoryData | None:
