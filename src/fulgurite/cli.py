@@ -19,6 +19,7 @@ _MODULES = {
     "board": "fulgurite.board.server",
     "report": "fulgurite.sweep.report",
     "compare": "fulgurite.report.compare",
+    "reproduce": "fulgurite.reproduce.command",
     "ls": "fulgurite.replay.listing",
     "diff": "fulgurite.replay.diff",
 }

@@ -17,6 +17,7 @@ COMMANDS = {
     "board": "look at runs and sweeps in TensorBoard",
     "report": "a page of a sweep to look at, mail and print, and figures for a paper",
     "compare": "the same page for any runs",
+    "reproduce": "run the presets behind the table of results, and write it; without a name, list them",
     "ls": "runs and sweeps, the newest first, with their objectives",
     "diff": "what two runs, or two sweeps, have other than each other, and what came of it",
 }

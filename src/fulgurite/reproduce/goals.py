@@ -21,10 +21,10 @@ class Goal:
     def text(self, unit: str) -> str:
         """``≥ 97.35 %``, ``≤ 0.5 px`` or ``97.35 to 97.65 %``."""
         if self.high == math.inf:
-            return f"≥ {shown(self.low, unit)}"
+            return f"≥ {_short(self.low, unit)}"
         if self.low == -math.inf:
-            return f"≤ {shown(self.high, unit)}"
-        return f"{shown(self.low, unit).partition(' ')[0]} to {shown(self.high, unit)}"
+            return f"≤ {_short(self.high, unit)}"
+        return f"{_short(self.low, unit).partition(' ')[0]} to {_short(self.high, unit)}"
 
 
 def shown(value: float, unit: str, sign: str = "") -> str:
@@ -39,3 +39,9 @@ def shown(value: float, unit: str, sign: str = "") -> str:
         return f"{value:{sign}.4g}"
     factor, decimals, behind = UNITS[unit]
     return f"{value * factor:{sign}.{decimals}f}{behind}"
+
+
+def _short(value: float, unit: str) -> str:
+    """A number that somebody has chosen: without noughts at its end."""
+    number, space, behind = shown(value, unit).partition(" ")
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number}{space}{behind}"

@@ -22,7 +22,7 @@ RECORD = "sweep.json"
 # What the code had other than its commit; `git apply` takes it.
 PATCH = "uncommitted.patch"
 _LARGEST_PATCH = 1_000_000
-_KINDS = {"overrides": list, "swept": dict, "num_jobs": int, "config": dict}
+_KINDS = {"overrides": list, "swept": dict, "num_jobs": int, "config": dict, "jobs": list}
 # Differences shown of two configs.
 _MOST_SHOWN = 5
 _ONLOOKERS = tuple(f"callbacks.{name}" for name in ONLOOKERS)
@@ -138,6 +138,12 @@ def recorded_base(folder: Path) -> dict[str, Any]:
 def recorded_number(folder: Path) -> int:
     """How many jobs the sweep was to have when it was typed last; 0 without a record."""
     return int(_record(folder).get("num_jobs", 0))
+
+
+def recorded_jobs(folder: Path) -> dict[str, list[str]]:
+    """Fingerprint and overrides of each job of the sweep in ``folder``, as it was typed last; empty for a search."""
+    jobs = _record(folder).get("jobs", [])
+    return {str(job["fingerprint"]): [str(each) for each in job["overrides"]] for job in jobs}
 
 
 def recorded_overrides(folder: Path) -> list[str]:

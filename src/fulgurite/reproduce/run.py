@@ -1,0 +1,153 @@
+"""Run a row: an ordinary sweep in a folder of its own, which goes on where it was left, and its measures."""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fulgurite import config, hydra_app
+from fulgurite.errors import ConfigError, did_you_mean, is_interrupt
+from fulgurite.explain import explain
+from fulgurite.report.collect import Job, read_jobs, seed_of
+from fulgurite.reproduce.measuring import measured, take
+from fulgurite.reproduce.record import attempt, note
+from fulgurite.reproduce.rows import Row
+from fulgurite.reproduce.standing import matches
+from fulgurite.reproduce.words import train_words
+from fulgurite.resume import ENDED
+from fulgurite.search.prepare import prepare as prepare_search
+from fulgurite.sweep import prepare
+from fulgurite.sweep.folder import driver_of, only_driver
+from fulgurite.sweep.record import recorded_number, recorded_overrides
+
+_EARLIER = "earlier"
+
+
+class Stopped(BaseException):
+    """Ctrl-C, or a signal to end; all that is done stays."""
+
+
+def run_row(row: Row, out: Path, seeds: int = 0, extra: Sequence[str] = ()) -> bool:
+    """Run what is left of a row, and take its measures; whether all of it has come out.
+
+    Args:
+        row: the row.
+        out: where the folders of all rows lie.
+        seeds: how many; the row's own number when that is more.
+        extra: further overrides, which decide no number.
+
+    Raises:
+        Stopped: by Ctrl-C.
+    """
+    folder = out / row.name
+    words = train_words(row, seeds, extra)
+    try:
+        error = _run(row, folder, [*words, *_place(folder)])
+    except Exception as caught:
+        error = _said(caught, words)
+    except (KeyboardInterrupt, SystemExit) as caught:
+        if is_interrupt(caught):
+            raise Stopped from caught
+        raise
+    # What another process works on is that one's to record.
+    if not driver_of(folder):
+        note(row.words, folder, error)
+    if error:
+        print(f"{row.name} failed: {error}", file=sys.stderr, flush=True)
+    return not error
+
+
+def _run(row: Row, folder: Path, overrides: list[str]) -> str:
+    """What went wrong; empty when nothing did.
+
+    Raises:
+        Exception: for what Hydra or the sweep refuses.
+    """
+    _set_aside_another(row, folder, overrides)
+    code = 0
+    if _is_over(folder, overrides):
+        print(f"{row.name}: all runs have ended before", flush=True)
+    else:
+        with only_driver(folder):
+            pass
+        with attempt(row.words, folder):
+            code = hydra_app.run(["-m", *overrides])
+    finished = [job for job in read_jobs(folder) if job.status == "finished"]
+    runs = [(job.folder, seed_of(job)) for job in finished]
+    wrong = take(row.after, folder, runs) if row.after else []
+    if code:
+        return "; ".join(["not all of its runs have finished", *wrong])
+    return "; ".join(wrong) or _lacking(row, finished, measured(row.after, folder, runs))
+
+
+def _place(folder: Path) -> list[str]:
+    quoted = folder.as_posix().replace("'", "\\'")
+    return [f"hydra.sweep.dir='{quoted}'", f"sweep.name={folder.name}"]
+
+
+def _set_aside_another(row: Row, folder: Path, overrides: Sequence[str]) -> None:
+    """Move a folder whose sweep was made by other words, or by presets that have changed since.
+
+    Raises:
+        ConfigError: for a mistake in the row's words.
+    """
+    if not folder.is_dir():
+        return
+    try:
+        _plan(overrides)
+    except ConfigError:
+        # A mistake of the row itself is told here, where there is no sweep to be another.
+        _plan([*overrides, *_place(folder.parent / f".{row.name}")])
+        earlier = folder.parent / _EARLIER
+        number = 1 + len(list(earlier.glob(f"{row.name}-*")))
+        with only_driver(folder):
+            earlier.mkdir(exist_ok=True)
+            folder.rename(earlier / f"{row.name}-{number}")
+        print(f"{row.name} is another than it was; what was there is now {earlier}/{row.name}-{number}", flush=True)
+
+
+def _is_over(folder: Path, overrides: Sequence[str]) -> bool:
+    """Whether each job that these words make has ended."""
+    planned = _plan(overrides)
+    if not folder.is_dir():
+        return False
+    ended = [job.result for job in read_jobs(folder) if job.result and job.result.status in ENDED]
+    if planned is not None:
+        return planned <= {result.fingerprint for result in ended}
+    number = recorded_number(folder)
+    return 0 < number <= len(ended) and recorded_overrides(folder) == list(overrides)
+
+
+def _plan(overrides: Sequence[str]) -> set[str] | None:
+    """Fingerprints of the jobs; ``None`` for a search, whose jobs are not known beforehand.
+
+    Raises:
+        ConfigError: for a mistake in any job, and for jobs that do not belong to the sweep in their folder.
+    """
+    if prepare_search(overrides) is not None:
+        return None
+    config.register(prepare.swept_keys(overrides))
+    return {config.fingerprint(dict(job.config)) for job in prepare.prepare(overrides).jobs}
+
+
+def _lacking(row: Row, finished: Sequence[Job], taken: Sequence[dict[str, float]]) -> str:
+    """What is said of a line whose metric no run has; empty when there is no such line."""
+    for line in row.lines:
+        known: dict[str, float | None] = {}
+        for job, measures in zip(finished, taken, strict=True):
+            if job.result and matches(job.result.overrides, line):
+                known |= {**job.result.metrics, **measures}
+        if not known:
+            return f"no finished run has the words {shlex.join(line.where)}" if line.where else "no run has finished"
+        if known.get(line.metric) is None:
+            return f"its runs have no {line.metric}{did_you_mean(line.metric, known)}; they have {', '.join(known)}"
+    return ""
+
+
+def _said(error: Exception, overrides: Sequence[str]) -> str:
+    """An error in one line; ``FULGURITE_DEBUG=1`` lets it through."""
+    if os.environ.get("FULGURITE_DEBUG") == "1":
+        raise error
+    message = explain(error, list(overrides)) or f"{type(error).__name__}: {error}"
+    return " ".join(message.split())

@@ -1,0 +1,117 @@
+"""The table of results as texts, which the page and the Markdown file have in common."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fulgurite.reproduce.goals import shown
+from fulgurite.reproduce.rows import Line, Topic
+from fulgurite.reproduce.standing import Shown
+from fulgurite.reproduce.verdicts import Kind, Outcome, apart, goal_text
+
+HEAD = ("row", "what", "document", "goal (stretch)", "ours", "n", "s.e.", "verdict", "time")
+PREFACE = (
+    "A line is a statistic over seeds: the mean ± sample deviation of n runs, unless it says otherwise; s.e. is the "
+    "standard error of that mean.",
+    "The test set chooses nothing. Each run is tested once, at the epoch that its row names.",
+    "Lines that are closer than 2 standard errors of their difference must not be ranked. Where lines of one row are "
+    "further apart than that, the row says so; no correction is made for the number of pairs.",
+    "The deviation is that of seeds. What the choice of 10,000 test images adds, more seeds do not lessen: 0.16 points "
+    "at 97.5 %, 0.05 points at 99.7 %.",
+)
+# Seconds, decimals and name of units of time; one is taken from twice its size on.
+_TIMES = ((3600, 1, "h"), (60, 1, "min"), (1, 0, "s"))
+# Seconds, decimals and name of units of time; one is taken from twice its size on.
+_TIMES = ((3600, 1, "h"), (60, 1, "min"), (1, 0, "s"))
+_ORDER: tuple[Kind, ...] = ("stretch", "met", "missed", "failed", "open", "shown")
+_NAMES = {"stretch": "beyond the stretch goal", "met": "met", "shown": "without a goal"}
+
+
+@dataclass(frozen=True)
+class ShownTopic:
+    """A topic with what stands of its rows."""
+
+    topic: Topic
+    rows: tuple[Shown, ...]
+
+
+def cells(shown_row: Shown) -> list[tuple[str, ...]]:
+    """What the table says of a row, a tuple as long as ``HEAD`` for each line; the first has name and time."""
+    row = shown_row.row
+    found: list[tuple[str, ...]] = []
+    for at, (line, outcome) in enumerate(zip(row.lines, shown_row.outcomes, strict=True)):
+        what = row.what if len(row.lines) == 1 else line.name if at else f"{row.what}: {line.name}"
+        found.append(
+            (
+                "" if at else row.name,
+                what,
+                line.document,
+                _goals(line),
+                outcome.ours,
+                str(outcome.num) if outcome.num else "",
+                error_text(line, outcome),
+                _verdict(shown_row, outcome),
+                "" if at or shown_row.standing is None else time_text(shown_row),
+            )
+        )
+    return found
+
+
+def counts(topics: Sequence[ShownTopic]) -> list[tuple[Kind, str]]:
+    """How many lines have which verdict, in words."""
+    kinds = Counter(outcome.kind for topic in topics for row in topic.rows for outcome in row.outcomes)
+    return [(kind, f"{kinds[kind]} {_NAMES.get(kind, kind)}") for kind in _ORDER if kinds[kind]]
+
+
+def about(shown_row: Shown) -> list[str]:
+    """What there is to say of a row besides its lines, a sentence each."""
+    row, standing = shown_row.row, shown_row.standing
+    said = [f"From {row.source}."]
+    if standing and standing.tested:
+        said.append(f"Tested at {standing.tested}.")
+    if standing and standing.record.machine:
+        said.append(f"{time_text(shown_row)[0].upper()}{time_text(shown_row)[1:]} on {standing.record.machine}.")
+    if text := apart_text(shown_row):
+        said.append(text)
+    if row.note:
+        said.append(row.note if row.note.endswith(".") else f"{row.note}.")
+    if standing and standing.record.error:
+        said.append(f"Not complete: {standing.record.error}.")
+    return said
+
+
+def apart_text(shown_row: Shown) -> str:
+    """Which lines of a row may be ranked; empty where there are no two means of one metric."""
+    lines, outcomes = shown_row.row.lines, shown_row.outcomes
+    metrics = Counter(
+        line.metric for line, each in zip(lines, outcomes, strict=True) if each.standard_error is not None
+    )
+    if not metrics or max(metrics.values()) < 2:
+        return ""
+    pairs = [f"{one.name} < {other.name}" for one, other in apart(lines, outcomes)]
+    return f"Further apart than 2 standard errors: {', '.join(pairs) or 'none'}."
+
+
+def time_text(shown_row: Shown) -> str:
+    """The wall-clock time of a row, such as ``41 s``, ``3.2 min`` or ``more than 41 s``; empty when it never ran."""
+    if shown_row.standing is None:
+        return ""
+    record = shown_row.standing.record
+    size, decimals, unit = next((each for each in _TIMES if record.seconds >= 2 * each[0]), _TIMES[-1])
+    text = f"{record.seconds / size:.{decimals}f} {unit}"
+    return f"more than {text}" if record.unknown else text
+
+
+def error_text(line: Line, outcome: Outcome) -> str:
+    """The standard error in the unit of the line, without its name."""
+    return "" if outcome.standard_error is None else shown(outcome.standard_error, line.unit).partition(" ")[0]
+
+
+def _goals(line: Line) -> str:
+    stretch = f" ({goal_text(line, line.stretch)})" if line.stretch else ""
+    return f"{goal_text(line, line.goal)}{stretch}"
+
+
+def _verdict(shown_row: Shown, outcome: Outcome) -> str:
+    needs_gpu = shown_row.row.gpu and outcome.kind == "open"
+    return f"{outcome.verdict}, needs a GPU" if needs_gpu else outcome.verdict
