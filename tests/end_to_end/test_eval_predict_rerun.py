@@ -17,7 +17,7 @@ from fulgurite import cli
 from fulgurite.data.idx import find_idx, read_idx
 from fulgurite.data.mnist import BUNDLED, SHA256
 from fulgurite.errors import ConfigError, DataError, FulguriteError, RunFolderError
-from fulgurite.replay import evaluate, predict, rerun
+from fulgurite.replay import answers, evaluate, predict, rerun
 from fulgurite.replay.run_folder import check_targets, open_run
 from fulgurite.replay.weights import differing_weights
 from fulgurite.result import read_result
@@ -325,7 +325,7 @@ def test_the_table_has_the_three_likeliest_classes_and_the_label_of_the_name(cop
     ],
 )
 def test_a_label_is_a_class_at_the_start_or_the_end_of_a_name(name, label):
-    assert predict.label_of(Path(name), 10) == label
+    assert answers.label_of(Path(name), 10) == label
 
 
 def test_predictions_follow_the_curve_in_the_unit_of_y(points, tmp_path):
@@ -384,6 +384,40 @@ def test_pictures_and_numbers_are_not_mixed_up(copied, points, tmp_path):
         predict.main([str(copied), "x.csv"])
     with pytest.raises(DataError, match=r"d\.png .*give a text file of numbers|d\.png"):
         predict.main([str(points), "d.png"])
+
+
+def test_a_bad_file_among_good_ones_loses_none_of_their_answers(copied, tmp_path, test_digits, capsys):
+    page(test_digits[0][0], 0).save(tmp_path / f"{test_digits[1][0]}_good.png")
+    (tmp_path / "notes.png").write_text("not a picture")
+    Image.new("L", (40, 40), 200).save(tmp_path / "blank.png")
+    good = f"{test_digits[1][0]}_good.png"
+    assert predict.main([str(copied), "notes.png", good, "absent.png", "blank.png", "x.csv"]) == 2
+    told = capsys.readouterr()
+    assert "1 of 1 right" in told.out
+    assert [row.split(",")[0] for row in (copied / "predictions.csv").read_text().splitlines()[1:]] == [good]
+    beginnings = [
+        "notes.png cannot be read",
+        "there is no file absent.png",
+        "blank.png is blank",
+        "x.csv is a CSV file",
+    ]
+    for line, beginning in zip(told.err.splitlines(), beginnings, strict=True):
+        assert line.startswith(f"error: {beginning}")
+
+
+def test_bad_files_alone_are_one_error_and_write_nothing(copied, tmp_path):
+    (tmp_path / "notes.png").write_text("not a picture")
+    with pytest.raises(DataError, match=r"notes\.png cannot be read .* \(1 more cannot be read\)"):
+        predict.main([str(copied), "notes.png", "absent.png"])
+    assert not (copied / "predictions.csv").exists()
+
+
+def test_a_bad_csv_among_good_ones_loses_none_of_their_answers(points, tmp_path, capsys):
+    (tmp_path / "good.csv").write_text("1\n2\n")
+    (tmp_path / "bad.csv").write_text("1\ntwo\n")
+    assert predict.main([str(points), "bad.csv", "good.csv"]) == 2
+    assert "error: bad.csv line 2: 'two' is not a finite number" in capsys.readouterr().err
+    assert len((points / "predictions.csv").read_text().splitlines()) == 3
 
 
 def test_only_a_table_of_the_same_kind_is_overwritten(copied, tmp_path, test_digits, capsys):
