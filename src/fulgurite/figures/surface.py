@@ -16,6 +16,13 @@ from fulgurite.figures.ticks import number_axis
 # Pillow draws lines with stairs: they are drawn larger, and shrunk.
 _LARGER = 2
 _BANDS = 14
+# Cells beyond each side, so that what is drawn between cells is right at the sides, too.
+BEYOND = 2
+
+
+def cell_middles(side: Span, number: int) -> NDArray:
+    """Middles of ``number`` cells along a side, and of those beyond both of its ends."""
+    return side[0] + (np.arange(-BEYOND, number + BEYOND) + 0.5) / number * (side[1] - side[0])
 
 
 def surface(
@@ -32,7 +39,7 @@ def surface(
     """Heights in bands, the path from a ring to a dot; 500 x 500 x 3.
 
     Args:
-        heights: G x G; the first row is the smallest y.
+        heights: at ``cell_middles`` of both sides, G x G; the first row is the smallest y.
         path: P x 2.
         title: a few words.
         subtitle: a line below it.
@@ -54,7 +61,8 @@ def _banded(heights: NDArray, scale: Scale) -> Pixels:
     """One colour a band, and a thin dark line between two."""
     size = (BOX.width * _LARGER, BOX.height * _LARGER)
     upright = np.nan_to_num(heights[::-1], nan=scale.high, posinf=scale.high).astype(np.float32)
-    smooth = np.asarray(Image.fromarray(upright).resize(size, Image.Resampling.BICUBIC), dtype=np.float64)
+    inside = (BEYOND, BEYOND, upright.shape[1] - BEYOND, upright.shape[0] - BEYOND)
+    smooth = np.asarray(Image.fromarray(upright).resize(size, Image.Resampling.BICUBIC, inside), dtype=np.float64)
     bands = ((smooth - scale.low) / (scale.high - scale.low) * _BANDS).clip(0, _BANDS - 1e-9).astype(int)
     pixels = scale(scale.low + (bands + 0.5) / _BANDS * (scale.high - scale.low))
     is_edge = np.zeros(bands.shape, dtype=bool)

@@ -1,7 +1,7 @@
 """The loss surface with the path of descent: how a network came from its first weights to its last.
 
 Of a line, w and b are the plane, and the surface is exact. Of a larger network it is the plane through its last weights
-along which the path has the most variance (Li et al., "Visualizing the loss landscape of neural nets", 2018, section 7).
+along which the path has the most variance (Li et al., "Visualizing the loss landscape of neural nets", 2018).
 
 Shapes: P places of the path, W weights, G places along a side of the plane, N samples.
 """
@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from fulgurite.callbacks.descent_path import DescentPath
 from fulgurite.figures.colours import VIRIDIS, Scale
-from fulgurite.figures.surface import surface
+from fulgurite.figures.surface import cell_middles, surface
 from fulgurite.figures.ticks import span
 from fulgurite.models.linear import Linear
 from fulgurite.pictures.board import Drawn, Image
@@ -49,9 +49,9 @@ def draw_surface(scene: Scene) -> Iterator[Drawn]:
     axes, told = (torch.eye(2, dtype=path.dtype), 1.0) if is_line else principal_axes(path - origin)
     flat = ((path - origin) @ axes.T).numpy()
     (x, y) = sides(flat)
-    across, up = (torch.linspace(*each, _SIDE, dtype=path.dtype) for each in (x, y))
-    plane = torch.stack(torch.meshgrid(across, up, indexing="xy"), dim=2).view(-1, 2)
-    heights = losses_at(scene, origin + plane @ axes).view(_SIDE, _SIDE).numpy()
+    across, up = (torch.from_numpy(cell_middles(each, _SIDE)) for each in (x, y))
+    plane = torch.stack(torch.meshgrid(across, up, indexing="xy"), dim=2)
+    heights = losses_at(scene, origin + plane.view(-1, 2) @ axes).view(plane.shape[:2]).numpy()
     where = f"epoch {scene.epochs} · from the ring to the dot, a mark for each epoch"
     names = ("weight w, of standardised x", "bias b") if is_line else ("1st principal direction", "2nd")
     pixels = surface(
