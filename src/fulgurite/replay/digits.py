@@ -15,15 +15,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from fulgurite.errors import DataError
+from fulgurite.replay.ink import LEAST_CONTRAST, ink_of
 
 # The box is 20 of the field's 28 pixels.
 _BOX = 20 / 28
-# Grey levels, of 255, that ink must differ from paper by.
-_LEAST_CONTRAST = 16
-# Fraction of the strongest ink below which a pixel is paper: shadows, noise and JPEG's ringing.
-_PAPER = 0.15
-# Standard deviations of the paper's grain below which a pixel is paper, too.
-_GRAIN = 5
 # A picture more than twice as large, in pixels on its longer side, is made smaller at once.
 _LARGEST = 500
 
@@ -43,7 +38,7 @@ def read_digit(path: Path, size: int = 28) -> Tensor:
         DataError: when the file is absent, a folder, no picture, or shows nothing but one tone.
     """
     try:
-        return centre_digit(_ink(_grey(path)), size)
+        return centre_digit(ink_of(_grey(path)), size)
     except ValueError as error:
         raise DataError(f"{path} {error}; give a picture of one digit, dark on light or light on dark") from None
 
@@ -62,7 +57,7 @@ def read_field(path: Path, size: int = 28) -> Tensor:
         DataError: when the file cannot be read, is not square, or shows nothing but one tone.
     """
     try:
-        ink = _ink(_grey(path))
+        ink = ink_of(_grey(path))
     except ValueError as error:
         raise DataError(f"{path} {error}; give a picture of one digit, dark on light or light on dark") from None
     if ink.shape[0] != ink.shape[1]:
@@ -112,7 +107,7 @@ def _grey(path: Path) -> np.ndarray:
             if picture.mode.startswith(("I", "F")):
                 # More than 8 bits: Pillow would clip these at 255.
                 levels = np.asarray(picture, dtype=np.float64)
-                return 255 * (levels - levels.min()) / max(np.ptp(levels), 1e-12 + 65535 * _LEAST_CONTRAST / 255)
+                return 255 * (levels - levels.min()) / max(np.ptp(levels), 1e-12 + 65535 * LEAST_CONTRAST / 255)
             if picture.has_transparency_data:
                 picture = _on_paper(picture.convert("RGBA"))
             return np.asarray(picture.convert("L"), dtype=np.float64)
@@ -129,52 +124,6 @@ def _on_paper(picture: Image.Image) -> Image.Image:
     light = visible > 0 and (grey * alpha).sum() / visible > 127 and alpha.min() < 255
     paper = Image.new("RGBA", picture.size, "black" if light else "white")
     return Image.alpha_composite(paper, picture)
-
-
-def _ink(grey: np.ndarray) -> np.ndarray:
-    """How much ink is where, in [0, 1]: the distance from the paper's tone, on the side where the digit is.
-
-    Which side of the paper's tone the digit is on, the larger distance says.
-    """
-    paper, noise = _paper(grey)
-    from_paper = grey - paper
-    distance = from_paper if from_paper.max() >= -from_paper.min() else -from_paper
-    strongest = distance.max()
-    if strongest < max(_LEAST_CONTRAST, _GRAIN * noise):
-        raise ValueError(f"is blank: its tones differ by {np.ptp(grey):.0f} of 255")
-    ink = np.clip(distance / strongest, 0, 1)
-    ink[ink < max(_PAPER, min(0.5, _GRAIN * noise / strongest))] = 0
-    return _without_specks(ink)
-
-
-def _paper(grey: np.ndarray) -> tuple[np.ndarray, float]:
-    """The paper's tone at each pixel, and the standard deviation of its grain.
-
-    The tone is a plane through what is round the edge, since light falls from one side. What is far from that plane is
-    no paper: a stroke that runs off the picture, or the table.
-    """
-    down, across = (np.linspace(-1, 1, size) for size in grey.shape)
-    y, x = np.meshgrid(down, across, indexing="ij")
-    is_edge = np.zeros(grey.shape, dtype=bool)
-    is_edge[[0, -1]] = is_edge[:, [0, -1]] = True
-    places = np.stack([np.ones(is_edge.sum()), x[is_edge], y[is_edge]], axis=1)
-    tones = grey[is_edge]
-    plane = np.array([np.median(tones), 0.0, 0.0])
-    for _ in range(4):
-        off = np.abs(tones - places @ plane)
-        kept = off <= max(2.0, 4 * np.median(off))
-        plane = np.linalg.lstsq(places[kept], tones[kept], rcond=None)[0]
-    # Of a normal distribution the median distance from the mean is 0.6745 standard deviations.
-    noise = float(np.median(np.abs(tones - places @ plane))) / 0.6745
-    return plane[0] + plane[1] * x + plane[2] * y, noise
-
-
-def _without_specks(ink: np.ndarray) -> np.ndarray:
-    """The same without pixels that have no other ink round them: dust, and what is left of the grain."""
-    there = np.pad(ink > 0, 1).astype(np.int8)
-    height, width = ink.shape
-    around = sum(there[i : i + height, j : j + width] for i in range(3) for j in range(3))
-    return np.where(np.asarray(around) > 1, ink, 0)
 
 
 def _fit(ink: np.ndarray, box: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from fulgurite.data.idx import find_idx, read_idx
 from fulgurite.data.mnist import BUNDLED, SHA256
 from fulgurite.errors import DataError
 from fulgurite.replay.digits import centre_digit, read_digit
+from fulgurite.replay.own_digits import FOLDER
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,53 @@ def test_grey_ink_on_grey_noisy_paper_is_stretched_to_white_on_black(tmp_path):
     field = read_digit(save(tmp_path / "photo.jpg", paper)).numpy()
     assert field.max() == 255
     assert np.abs(field.astype(int) - centre_digit(seven() / 255.0).numpy()).mean() < 4
+
+
+@pytest.mark.parametrize("ink", [-120, 45])
+def test_light_from_one_side_leaves_nothing_of_the_paper(tmp_path, ink):
+    # Brighter by 80 from one corner to the other, which is nearly as much as ink and paper differ.
+    light = np.add.outer(np.linspace(0, 40, 80), np.linspace(0, 40, 70))
+    strokes = np.pad(seven(), 20) / 255
+    paper = 130 + light + ink * strokes + np.random.default_rng(1).normal(0, 2, light.shape)
+    field = read_digit(save(tmp_path / "lit.png", paper.clip(0, 255).astype(np.uint8))).numpy().astype(int)
+    assert np.abs(field - centre_digit(strokes).numpy()).mean() < 3
+
+
+def test_coarse_grain_of_the_paper_is_no_ink(tmp_path):
+    grain = np.random.default_rng(2).normal(0, 14, (120, 110))
+    strokes = np.pad(seven(), 40) / 255
+    field = read_digit(save(tmp_path / "grain.png", (190 + grain - 150 * strokes).clip(0, 255).astype(np.uint8)))
+    assert (field[centre_digit(strokes) == 0] > 40).sum() <= 2
+
+
+def test_a_stroke_that_runs_off_the_picture_leaves_the_paper_paper(tmp_path):
+    page = np.full((60, 60), 200, dtype=np.uint8)
+    page[:, 25:32] = 30
+    field = read_digit(save(tmp_path / "one.png", page)).numpy()
+    assert np.flatnonzero(field.any(axis=0)).size <= 4
+    assert field.max() == 255
+
+
+def test_dust_does_not_move_the_box(tmp_path):
+    page = np.pad(255 - seven(), 30, constant_values=255)
+    clean = read_digit(save(tmp_path / "clean.png", page))
+    page[3, 3] = page[95, 80] = 0
+    assert np.array_equal(read_digit(save(tmp_path / "dusty.png", page)), clean)
+
+
+@pytest.mark.parametrize("kind", ["png", "gif"])
+def test_of_an_animated_picture_the_first_one_is_read(tmp_path, kind):
+    first, second = Image.fromarray(seven()), Image.fromarray(seven().T.copy()).resize((30, 40))
+    first.save(tmp_path / f"moving.{kind}", save_all=True, append_images=[second], duration=100)
+    assert (read_digit(tmp_path / f"moving.{kind}").int() - centre_digit(seven() / 255.0).int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.png")), ids=lambda file: file.stem)
+def test_a_digit_of_our_own_is_as_bright_and_as_large_as_those_of_mnist(file, digits):
+    field = read_digit(file).numpy()
+    lit = [(digit > 60).sum() for digit in digits]
+    assert min(lit) * 0.7 <= (field > 60).sum() <= max(lit)
+    assert max(np.flatnonzero(field.any(axis=axis)).size for axis in (0, 1)) == 20
 
 
 def test_a_thin_line_on_a_large_page_does_not_fade(tmp_path):
