@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fulgurite.data.draws import Draws, JointDraws
-from fulgurite.errors import ConfigError, check_number, is_number
+from fulgurite.errors import ConfigError, check_choice, check_number, is_number
 
 
 class Affine:
@@ -54,20 +54,39 @@ class Affine:
         size = torch.tensor([width, height], device=images.device)
         return transform(
             images,
-            angle=draws.uniform(-self.degrees, self.degrees),
+            angle=self._angles(draws),
             shift=draws.uniform(-self.translate, self.translate, 2) * size,
             scale=draws.uniform(*self.scale),
             shear=draws.uniform(-self.shear, self.shear),
         )
 
+    def _angles(self, draws: Draws | JointDraws) -> Tensor:
+        """B degrees."""
+        return draws.uniform(-self.degrees, self.degrees)
+
 
 class Rotate(Affine):
-    """Rotates each image about its centre by an angle uniform in +-degrees, in [0, 180]."""
+    """Rotates each image about its centre.
+
+    Args:
+        degrees: the largest angle, in [0, 180].
+        angles: ``any`` between -degrees and degrees, uniform; or ``three``: -degrees, 0 and degrees, as in Rashid, "Make
+            your own neural network" (2016), part 3, which trains on each image and on copies turned by +-10 degrees.
+
+    Raises:
+        ConfigError: naming the argument, its value and what is allowed.
+    """
 
     key = "augmentation.rotate"
 
-    def __init__(self, degrees: float = 10.0) -> None:
+    def __init__(self, degrees: float = 10.0, angles: str = "any") -> None:
         super().__init__(degrees=degrees)
+        self.angles = check_choice(f"{self.key}.angles", angles, ("any", "three"))
+
+    def _angles(self, draws: Draws | JointDraws) -> Tensor:
+        if self.angles == "any":
+            return super()._angles(draws)
+        return self.degrees * (draws.uniform(0, 3).floor() - 1)
 
 
 class Elastic:

@@ -118,6 +118,19 @@ def test_rotation_by_nothing_leaves_the_images(images: Tensor) -> None:
     assert torch.allclose(Rotate(0)(images, draws(60)), images.float(), atol=1e-2)
 
 
+def test_three_angles_are_the_copies_of_the_book_in_equal_shares(images: Tensor) -> None:
+    one = images[:1].expand(600, -1, -1)
+    turned = Rotate(10, angles="three")(one, draws(600))
+    zeros = torch.zeros(3)
+    copies = transform(
+        one[:3], angle=torch.tensor([-10.0, 0, 10]), shift=torch.zeros(3, 2), scale=torch.ones(3), shear=zeros
+    )
+    is_copy = (turned[:, None] - copies).abs().amax((2, 3)) < 1e-2
+    assert is_copy.sum(1).eq(1).all()
+    # 200 of each, with a standard deviation of 11.5.
+    assert is_copy.sum(0).sub(200).abs().max() < 40
+
+
 def test_the_elastic_field_is_noise_under_a_gaussian() -> None:
     # A ramp image shows the displacement itself: value = column, and the field shifts where it is read.
     size, sigma, alpha = 41, 2.0, 3.0
@@ -161,6 +174,7 @@ def test_erasing_paints_on_the_part_of_the_images_that_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: Rotate(5, angles="two"), r"augmentation\.rotate\.angles must be one of any, three; got 'two'"),
         (lambda: Rotate(-5), r"augmentation\.rotate\.degrees must be a number >= 0 and <= 180, got -5"),
         (lambda: Affine(translate=2), r"augmentation\.affine\.translate must be a number >= 0 and <= 1, got 2"),
         (lambda: Affine(scale=(0, 1)), r"augmentation\.affine\.scale must be two numbers, 0 < low <= high"),
