@@ -12,7 +12,7 @@ from fulgurite.pictures.scene import untouched
 
 
 class LayerGradients(pl.Callback):
-    """Logs ``layer_gradient/<layer>``: the L2 norm of the gradient of its weights as an epoch starts.
+    """Logs ``layer_gradient/01_<layer>`` ...: the L2 norm of the gradient of its weights as an epoch starts.
 
     So the first is that of the network before training. The loss is that of the first training samples, unaugmented,
     in training mode: batch normalisation uses the batch's own mean, as it does in a step. Weights, buffers and
@@ -34,7 +34,8 @@ class LayerGradients(pl.Callback):
         if isinstance(data, InMemoryData) and isinstance(pl_module, Supervised):
             x, y = (each[: self.num_samples] for each in data.part("train"))
             norms = layer_gradients(pl_module, data.encode(x), y)
-            values = {f"{LAYER_GRADIENT}{name}": norm for name, norm in norms.items()}
+            # Numbered, so that the names are in the order of the layers wherever they are sorted.
+            values = {f"{LAYER_GRADIENT}{number:02d}_{name}": norms[name] for number, name in enumerate(norms, start=1)}
             pl_module.log_dict(values, on_step=False, on_epoch=True, sync_dist=True)
 
 

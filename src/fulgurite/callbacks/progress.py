@@ -111,7 +111,8 @@ class Bar(EpochLines):
 def epoch_line(trainer: pl.Trainer, epoch: int, seconds: float) -> str:
     """``epoch 2/5  train/loss 0.101  val/acc 0.9712 ...  3.2 s``, training metrics first."""
     names = sorted(trainer.callback_metrics, key=lambda name: (not name.startswith("train"), name))
-    shown = "  ".join(f"{name} {float(trainer.callback_metrics[name]):.4g}" for name in names if "floor" not in name)
+    told = [name for name in names if "floor" not in name and not name.startswith("layer_gradient/")]
+    shown = "  ".join(f"{name} {float(trainer.callback_metrics[name]):.4g}" for name in told)
     return f"{_epoch(trainer, epoch)}  {shown}  {seconds:.1f} s"
 
 

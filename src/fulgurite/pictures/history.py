@@ -30,9 +30,9 @@ class History:
         self.rows[epochs] = {name: float(value) for name, value in metrics.items()}
 
     def names(self, prefix: str) -> list[str]:
-        """Metrics of the last row whose names start so, in the order of logging."""
+        """Metrics of the last row whose names start so, sorted."""
         last = next(reversed(self.rows.values()), {})
-        return [name for name in last if name.startswith(prefix)]
+        return sorted(name for name in last if name.startswith(prefix))
 
     def series(self, name: str) -> tuple[NDArray, NDArray]:
         """Epochs completed, and the metric after each; epochs without it are left out."""
