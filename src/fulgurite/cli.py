@@ -22,6 +22,7 @@ _MODULES = {
     "reproduce": "fulgurite.reproduce.command",
     "ls": "fulgurite.replay.listing",
     "diff": "fulgurite.replay.diff",
+    "ensemble": "fulgurite.replay.ensemble",
 }
 _SWEEP_MODULES = {
     "plan": "fulgurite.plan.command",

@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": "the same page for any runs",
     "reproduce": "run the presets behind the table of results, and write it; without a name, list them",
     "ls": "runs and sweeps, the newest first, with their objectives",
+    "ensemble": "how good finished runs are together, by the mean of their probabilities",
     "diff": "what two runs, or two sweeps, have other than each other, and what came of it",
 }
 
