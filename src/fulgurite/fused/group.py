@@ -147,7 +147,9 @@ class Group:
             loop = self.loops[own]
             loop.seed_step(step)
             for mask, dropout in zip(masks, dropouts, strict=True):
-                if (p := dropout.probabilities[own]) > 0:
+                if dropout.probabilities is None:
+                    mask[own].uniform_(generator=loop.generator)
+                elif (p := dropout.probabilities[own]) > 0:
                     draw_mask(mask[own], p, loop.generator)
         return masks
 

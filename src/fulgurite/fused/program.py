@@ -18,7 +18,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from fulgurite.fused.memory import is_out_of_memory
 from fulgurite.fused.reads import Reads
 from fulgurite.fused.records import Call, Recorder
-from fulgurite.fused.rules import Rules
+from fulgurite.fused.rules import UNIFORM, Rules
 from fulgurite.fused.stack import Stack
 from fulgurite.fused.surroundings import BATCH_IDX, isolated
 from fulgurite.fused.unfusable import UnfusableError, why_not_traced
@@ -26,11 +26,11 @@ from fulgurite.fused.unfusable import UnfusableError, why_not_traced
 
 @dataclass(frozen=True)
 class Dropout:
-    """One dropout of the step: what one member's mask is like, and each member's probability."""
+    """One draw of the step: what one member's mask is like, and each member's probability; ``None`` for U(0, 1)."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
-    probabilities: tuple[float, ...]
+    probabilities: tuple[float, ...] | None
 
 
 class StepOutput(NamedTuple):
@@ -179,8 +179,8 @@ def _loss_and_output(out: Any) -> tuple[Tensor, Tensor | None]:
 
 def _notes_into(dropouts: list[Dropout], size: int) -> Callable[[Tensor, Any], Tensor]:
     def note(x: Tensor, p: Any) -> Tensor:
-        p = torch._C._functorch.get_unwrapped(p).tolist() if torch.is_tensor(p) else [float(p)] * size
-        dropouts.append(Dropout(tuple(x.shape), x.dtype, tuple(p)))
+        values = torch._C._functorch.get_unwrapped(p).tolist() if torch.is_tensor(p) else [p] * size
+        dropouts.append(Dropout(tuple(x.shape), x.dtype, None if p is UNIFORM else tuple(map(float, values))))
         return x
 
     return note

@@ -22,6 +22,7 @@ class Rules(TorchFunctionMode):
 
     Args:
         drop: called for each dropout with the tensor (a member's view of it) and the probability; gives the result.
+            Called with ones and ``UNIFORM`` for ``torch.rand_like``.
     """
 
     def __init__(self, drop: Callable[[Tensor, Any], Tensor]) -> None:
@@ -43,6 +44,8 @@ class Rules(TorchFunctionMode):
             return convolution.conv2d(*args, **kwargs)
         if func is nn.functional.batch_norm and _is_batched(args[0]) and args[0].dim() == 4:
             return convolution.batch_norm(*args, **kwargs)
+        if func is torch.rand_like and len(args) == 1 and not kwargs:
+            return self._drop(torch.ones_like(args[0]), UNIFORM)
         if name in _DROPOUTS:
             return self._dropout(func, *args, **kwargs)
         if name in KINDS and isinstance(args[2], list | tuple) and _is_batched(args[2][0]):
@@ -68,6 +71,8 @@ class Rules(TorchFunctionMode):
         return x.copy_(dropped) if inplace else dropped
 
 
+# In the place of a probability: numbers from U(0, 1) are drawn, and nothing is dropped.
+UNIFORM = "uniform"
 _PER_CHANNEL = ("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "_max_pool2d")
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 # Those that drop whole channels, with the number of dimensions that one sample by itself has.

@@ -59,7 +59,7 @@ def why_not_traced(error: Exception) -> str:
     if ".item()" in text or "control flow" in text:
         return "its training step calls .item(), or branches on a tensor's value"
     if "randomness" in text:
-        return "its training step draws random numbers other than dropout's"
+        return "its training step draws random numbers other than dropout's and torch.rand_like's"
     if "unused" in text.lower() or "not have been used" in text:
         return "some of its parameters do not reach the loss"
     return f"its training step cannot be batched: {in_words(error)}"

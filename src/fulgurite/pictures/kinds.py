@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fulgurite.pictures import backwards, data, descent, inside, outputs, over_epochs, weights
+from fulgurite.pictures import backwards, boltzmann, data, descent, inside, outputs, over_epochs, weights
 from fulgurite.pictures.board import Drawn
 from fulgurite.pictures.scene import Scene
 
@@ -37,6 +37,7 @@ KINDS = (
     Kind("most wrong", 0.012, outputs.has_wrong, outputs.draw_wrong),
     Kind("backward query", 0.020, backwards.has_backquery, backwards.draw_backquery),
     Kind("weights", 0.012, weights.has_units, weights.draw_units),
+    Kind("chains", 0.500, boltzmann.has_chains, boltzmann.draw_chains),
     Kind("filters", 0.010, weights.has_filters, weights.draw_filters),
     Kind("state over time", 0.012, inside.has_states, inside.draw_states),
     Kind("samples", 0.012, data.has_samples, data.draw_samples),

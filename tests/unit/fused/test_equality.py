@@ -25,6 +25,8 @@ MODELS = {
     "lstm": ("model=lstm", "model.hidden=8", "model.layers=2", "model.dropout=0.3", "model.bidirectional=true"),
     "gru": ("model=gru", "model.hidden=8", "model.readout=mean"),
     "rashid": ("model=rashid", "model.hidden=8", "head=sigmoid", "loss=half_squares", "loss.levels=[0.01,0.99]"),
+    "rbm": ("model=rbm", "model.hidden=8", "model.steps=2", "data.scaling=unit"),
+    "rbm, persistent": ("model=rbm", "model.hidden=8", "model.rule=pcd", "model.num_chains=7", "data.scaling=unit"),
 }
 # Tasks, with their heads and losses.
 TASKS = {
