@@ -73,12 +73,15 @@ def _without_specks(ink: np.ndarray) -> np.ndarray:
     height, width = (math.ceil(size / side) for size in ink.shape)
     padded = np.pad(ink, ((0, height * side - ink.shape[0]), (0, width * side - ink.shape[1])))
     amount = padded.reshape(height, side, width, side).sum(axis=(1, 3))
-    labels, before = np.where(amount > 0, np.arange(1, amount.size + 1).reshape(amount.shape), 0), None
-    while not np.array_equal(labels, before):
+    labels = np.where(amount > 0, np.arange(1, amount.size + 1).reshape(amount.shape), 0)
+    while True:
         # Each square takes the largest number round it.
-        before, around = labels, np.pad(labels, 1)
+        around = np.pad(labels, 1)
         largest = np.max([around[i : i + height, j : j + width] for i in range(3) for j in range(3)], axis=0)
-        labels = np.where(amount > 0, largest, 0)
+        largest = np.where(amount > 0, largest, 0)
+        if np.array_equal(largest, labels):
+            break
+        labels = largest
     of_spot = np.bincount(labels.ravel(), amount.ravel())
     kept = (of_spot >= _SPECK * amount.sum())[labels].repeat(side, axis=0).repeat(side, axis=1)
     return np.where(kept[: ink.shape[0], : ink.shape[1]], ink, 0)
