@@ -20,7 +20,7 @@ HEADS = ("flatten", "average")
 
 
 class CNN(Supervised):
-    """Blocks of convolution, normalisation, activation and pooling, and a linear head.
+    """Blocks of convolutions with normalisation and activation, each block with a pooling, and a linear head.
 
     Sources: LeCun et al., "Gradient-based learning applied to document recognition" (1998); batch normalisation: Ioffe
     and Szegedy (2015); the average head: Lin, Chen and Yan, "Network in network" (2014).
@@ -28,13 +28,15 @@ class CNN(Supervised):
     Args:
         spec: sizes and task of the data; samples must be images.
         channels: output channels of each block.
+        convs_per_block: convolutions of a block, each with normalisation and activation (Simonyan and Zisserman, 2015).
         kernel: side of the square kernels, in pixels; odd, padded so that a stride of 1 keeps the size.
-        stride: stride of the convolutions, at most ``kernel``.
+        stride: stride of a block's first convolution, at most ``kernel``; that of the others is 1.
         pooling: ``max``, ``avg`` or ``none``; halves height and width after each block.
         norm: ``batch`` or ``none``.
         activation: name of the activation.
         head: ``flatten`` (every position has its own weight) or ``average`` (mean over positions).
         dropout: probability of zeroing an input of the head, in [0, 1).
+        block_dropout: probability of zeroing an output of a block other than the last, in [0, 1).
         init: ``default`` (PyTorch's) or a name in ``layers.INITS``.
         loss: name and arguments of the loss.
 
@@ -46,6 +48,7 @@ class CNN(Supervised):
         self,
         spec: Mapping[str, Any],
         channels: Sequence[int] = (16, 32, 64),
+        convs_per_block: int = 1,
         kernel: int = 3,
         stride: int = 1,
         pooling: str = "max",
@@ -53,6 +56,7 @@ class CNN(Supervised):
         activation: str = "relu",
         head: str = "flatten",
         dropout: float = 0.0,
+        block_dropout: float = 0.0,
         init: str = "default",
         loss: Mapping[str, Any] | None = None,
     ) -> None:
@@ -67,14 +71,18 @@ class CNN(Supervised):
         check_choice("norm", norm, NORMS)
         check_choice("head", head, HEADS)
         channels = check_sizes("channels", channels)
-        dropout = check_fraction("dropout", dropout)
+        check_int("convs_per_block", convs_per_block)
+        dropout, block_dropout = check_fraction("dropout", dropout), check_fraction("block_dropout", block_dropout)
         sides = self._sides(len(channels), stride, pooling)
         layers: list[nn.Module] = []
         for num_in, num_out in pairwise([self.spec.input_shape[0], *channels]):
-            # A bias before batch norm has no effect.
-            layers.append(nn.Conv2d(num_in, num_out, kernel, stride, padding=kernel // 2, bias=norm == "none"))
-            layers += [nn.BatchNorm2d(num_out)] if norm == "batch" else []
-            layers += [make_activation(activation), *([] if pooling == "none" else [POOLINGS[pooling](2)])]
+            layers += [nn.Dropout(block_dropout)] if block_dropout and layers else []
+            for num_seen, step in [(num_in, stride), *[(num_out, 1)] * (convs_per_block - 1)]:
+                # A bias before batch norm has no effect.
+                layers.append(nn.Conv2d(num_seen, num_out, kernel, step, padding=kernel // 2, bias=norm == "none"))
+                layers += [nn.BatchNorm2d(num_out)] if norm == "batch" else []
+                layers.append(make_activation(activation))
+            layers += [] if pooling == "none" else [POOLINGS[pooling](2)]
         layers += [nn.AdaptiveAvgPool2d(1)] if head == "average" else []
         layers += [nn.Flatten(), *([nn.Dropout(dropout)] if dropout else [])]
         num_positions = sides[0] * sides[1] if head == "flatten" else 1

@@ -18,13 +18,14 @@ class MLP(Supervised):
     """Fully connected layers, each with normalisation, activation and dropout, and a linear head.
 
     Sources: Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors" (1986); dropout:
-    Srivastava et al. (2014); layer normalisation: Ba, Kiros and Hinton (2016).
+    Srivastava et al. (2014), also of inputs; layer normalisation: Ba, Kiros and Hinton (2016).
 
     Args:
         spec: sizes and task of the data.
         hidden: width of each hidden layer.
         activation: name of the activation, such as ``relu`` (see ``layers.ACTIVATIONS``).
         dropout: probability of zeroing a hidden activation, in [0, 1).
+        input_dropout: probability of zeroing an input, in [0, 1).
         norm: ``none``, ``batch`` or ``layer``, before the activation.
         init: ``default`` (PyTorch's) or a name in ``layers.INITS``.
         bias: give every layer a bias.
@@ -40,6 +41,7 @@ class MLP(Supervised):
         hidden: Sequence[int] = (256, 128),
         activation: str = "relu",
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
         norm: str = "none",
         init: str = "default",
         bias: bool = True,
@@ -47,10 +49,10 @@ class MLP(Supervised):
     ) -> None:
         super().__init__(spec, loss)
         self.save_hyperparameters()
-        dropout = check_fraction("dropout", dropout)
+        dropout, input_dropout = check_fraction("dropout", dropout), check_fraction("input_dropout", input_dropout)
         check_bool("bias", bias)
         widths = [self.num_inputs, *check_sizes("hidden", hidden)]
-        layers: list[nn.Module] = [nn.Flatten()]
+        layers: list[nn.Module] = [nn.Flatten(), *([nn.Dropout(input_dropout)] if input_dropout else [])]
         for num_in, num_out in pairwise(widths):
             layers += [nn.Linear(num_in, num_out, bias=bias), make_norm(norm, num_out), make_activation(activation)]
             layers += [nn.Dropout(dropout)] if dropout else []

@@ -22,6 +22,13 @@ def _count(model: torch.nn.Module) -> int:
         ({"channels": [4], "norm": "none", "kernel": 5, "pooling": "none"}, 25 * 4 + 4 + 4 * 28 * 28 * 10 + 10),
         # A stride of 2 takes 28 to 14, and pooling to 7.
         ({"channels": [4], "norm": "none", "stride": 2}, 9 * 4 + 4 + 4 * 7 * 7 * 10 + 10),
+        # The stride is the first convolution's; the second reads 4 channels of 14 x 14.
+        (
+            {"channels": [4], "norm": "none", "stride": 2, "convs_per_block": 2},
+            9 * 4 + 4 + 9 * 4 * 4 + 4 + 4 * 7 * 7 * 10 + 10,
+        ),
+        # Dropout has none.
+        ({"channels": [4, 8], "dropout": 0.5, "block_dropout": 0.5}, 9 * 4 + 8 + 9 * 32 + 16 + 8 * 7 * 7 * 10 + 10),
         # ceil(28 / 3) = 10.
         ({"channels": [4], "norm": "none", "stride": 3, "pooling": "none"}, 9 * 4 + 4 + 4 * 10 * 10 * 10 + 10),
     ],
@@ -35,6 +42,15 @@ def test_the_number_of_parameters_is_that_of_the_formula(options: dict, expected
 def test_images_may_have_colours_and_sides_of_different_length() -> None:
     model = CNN(spec={**SPEC, "input_shape": [3, 20, 33]}, channels=[4, 8])
     assert model(torch.randn(2, 3, 20, 33)).shape == (2, 10)
+
+
+def test_dropout_stands_between_blocks_and_before_the_head() -> None:
+    model = CNN(spec=SPEC, channels=[4, 8, 8], convs_per_block=2, dropout=0.5, block_dropout=0.25)
+    kinds = [(type(layer).__name__, getattr(layer, "p", 0)) for layer in model.net]
+    block = [("Conv2d", 0), ("BatchNorm2d", 0), ("ReLU", 0)] * 2 + [("MaxPool2d", 0)]
+    between = [("Dropout", 0.25)]
+    head = [("Flatten", 0), ("Dropout", 0.5), ("Linear", 0)]
+    assert kinds == [*block, *between, *block, *between, *block, *head]
 
 
 def test_the_average_head_does_not_see_where_a_pattern_is() -> None:
@@ -63,6 +79,8 @@ def test_the_average_head_does_not_see_where_a_pattern_is() -> None:
         ({"norm": "layer"}, "norm must be one of batch, none; got 'layer'"),
         ({"head": "flat"}, r"head must be one of average, flatten; got 'flat' \(did you mean flatten\?\)"),
         ({"dropout": -0.1}, r"dropout must be in \[0, 1\), got -0.1"),
+        ({"block_dropout": 1}, r"block_dropout must be in \[0, 1\), got 1"),
+        ({"convs_per_block": 0}, "convs_per_block must be an integer >= 1, got 0"),
     ],
 )
 def test_a_bad_argument_is_refused(options: dict, message: str) -> None:

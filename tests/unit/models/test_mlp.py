@@ -85,6 +85,7 @@ def test_an_initialisation_zeroes_biases_and_scales_weights() -> None:
     [
         ({"activation": "rleu"}, r"activation must be one of celu, .*tanh; got 'rleu' \(did you mean relu\?\)"),
         ({"dropout": 1.5}, r"dropout must be in \[0, 1\), got 1.5"),
+        ({"input_dropout": -1}, r"input_dropout must be in \[0, 1\), got -1"),
         ({"hidden": []}, r"hidden must be a list of positive integers such as \[256,128\], got \[\]"),
         ({"hidden": [8, 0]}, r"hidden must be a list of positive integers such as \[256,128\], got \[8, 0\]"),
         ({"hidden": 8}, "hidden must be a list of positive integers .* got 8"),
@@ -96,6 +97,15 @@ def test_an_initialisation_zeroes_biases_and_scales_weights() -> None:
 def test_a_bad_argument_is_refused(options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         MLP(spec=SPEC, **options)
+
+
+def test_input_dropout_zeroes_that_share_of_the_inputs_and_scales_the_others() -> None:
+    torch.manual_seed(0)
+    model = MLP(spec={**SPEC, "input_shape": [100, 100]}, hidden=[1], input_dropout=0.2)
+    seen = model.net[:2](torch.ones(1, 100, 100))
+    assert (seen == 0).double().mean().item() == pytest.approx(0.2, abs=0.02)
+    assert seen.unique().tolist() == [0, 1.25]
+    assert not (model.eval().net[:2](torch.ones(1, 100, 100)) != 1).any()
 
 
 def test_one_class_is_refused() -> None:
