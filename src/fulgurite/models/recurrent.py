@@ -16,10 +16,12 @@ from fulgurite.models.supervised import Supervised
 CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 READINGS = ("rows", "pixels", "permuted_pixels", "features")
 READOUTS = ("last", "mean")
-INITS = ("default", "orthogonal")
+INITS = ("default", "orthogonal", "chrono")
 # Which H of a cell's stacked biases belong to the gate that keeps the old state: PyTorch stacks an LSTM's gates as
 # input, forget, cell, output, and a GRU's as reset, update, new.
 _KEEP_GATE = {"lstm": 1, "gru": 1}
+# And to the one that lets the new one in, where that is another.
+_INPUT_GATE = {"lstm": 0}
 
 
 class Recurrent(Supervised):
@@ -41,7 +43,8 @@ class Recurrent(Supervised):
         permutation_seed: seed of the one order in which permuted pixels are read.
         readout: what the head sees: the ``last`` state of each direction, or the ``mean`` over time.
         init: ``default`` (PyTorch's uniform numbers), or ``orthogonal`` recurrent weights with Xavier-uniform input
-            weights and zero biases (Saxe et al., 2014).
+            weights and zero biases (Saxe et al., 2014), or ``chrono``: the same, but for biases that let the units of
+            ``lstm`` and ``gru`` remember for 1 to T steps (Tallec and Ollivier, 2018): for long sequences.
         keep_bias: with ``init=orthogonal``, the bias of the gate that keeps the old state: an LSTM's forget gate
             (Jozefowicz et al., 2015), a GRU's update gate. Not for ``rnn``.
         activation: ``tanh`` or ``relu``; ``rnn`` only.
@@ -92,8 +95,12 @@ class Recurrent(Supervised):
         self.cell = CELLS[cell](**options)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden * (2 if bidirectional else 1), self.spec.num_outputs)
-        if check_choice("init", init, INITS) == "orthogonal":
+        if check_choice("init", init, INITS) != "default":
             init_recurrent(self.cell, _KEEP_GATE.get(cell), check_number("keep_bias", keep_bias))
+        if init == "chrono":
+            if cell not in _KEEP_GATE:
+                raise ConfigError(f"init=chrono sets the gates of lstm and gru, and {cell} has none; use orthogonal")
+            init_chrono(self.cell, _KEEP_GATE[cell], _INPUT_GATE.get(cell), num_steps)
         generator = torch.Generator().manual_seed(check_int("permutation_seed", permutation_seed, low=0))
         self.register_buffer("permutation", None)
         if by == "permuted_pixels":
@@ -167,3 +174,24 @@ def init_recurrent(cell: nn.RNNBase, keep_gate: int | None, keep_bias: float) ->
             nn.init.zeros_(parameter)
             if name.startswith("bias_ih") and keep_gate is not None:
                 parameter.data[keep_gate * size : (keep_gate + 1) * size] = keep_bias
+
+
+def init_chrono(cell: nn.RNNBase, keep_gate: int, input_gate: int | None, num_steps: int) -> None:
+    """Set the gates' biases so that unit by unit the state lasts for 1 to ``num_steps`` steps, in place.
+
+    Source: Tallec and Ollivier, "Can recurrent neural networks warp time?" (2018), equation 16: log(u) for the gate
+    that keeps the old state, u uniform in [1, T - 1], and -log(u) for the gate that lets the new one in.
+
+    Args:
+        cell: its biases are 0 but for that of the gate that keeps.
+        keep_gate: number of that gate.
+        input_gate: number of the gate that lets in, or ``None`` where it is 1 less the other.
+        num_steps: T, the longest time to remember.
+    """
+    size = cell.hidden_size
+    for name, parameter in cell.named_parameters():
+        if name.startswith("bias_ih"):
+            kept = torch.empty(size).uniform_(1, max(2, num_steps - 1)).log()
+            parameter.data[keep_gate * size : (keep_gate + 1) * size] = kept
+            if input_gate is not None:
+                parameter.data[input_gate * size : (input_gate + 1) * size] = -kept
