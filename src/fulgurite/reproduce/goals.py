@@ -27,21 +27,29 @@ class Goal:
         return f"{_short(self.low, unit).partition(' ')[0]} to {_short(self.high, unit)}"
 
 
-def shown(value: float, unit: str, sign: str = "") -> str:
+def shown(value: float, unit: str) -> str:
     """A number with its unit, such as ``97.53 %``.
 
     Args:
         value: as measured.
         unit: a key of ``UNITS``, or empty.
-        sign: ``"+"`` shows the sign of a positive number, too.
     """
     if unit not in UNITS:
-        return f"{value:{sign}.4g}"
+        return f"{value:#.4g}".rstrip(".")
     factor, decimals, behind = UNITS[unit]
-    return f"{value * factor:{sign}.{decimals}f}{behind}"
+    return f"{value * factor:.{decimals}f}{behind}"
+
+
+def spread(mean: float, deviation: float, unit: str) -> str:
+    """``97.53 ± 0.14 %``: the deviation with as many decimals as the mean."""
+    number, space, behind = shown(mean, unit).partition(" ")
+    factor = UNITS[unit][0] if unit in UNITS else 1.0
+    if "e" in number:
+        return f"{number} ± {deviation * factor:.2g}{space}{behind}"
+    return f"{number} ± {deviation * factor:.{len(number.partition('.')[2])}f}{space}{behind}"
 
 
 def _short(value: float, unit: str) -> str:
     """A number that somebody has chosen: without noughts at its end."""
     number, space, behind = shown(value, unit).partition(" ")
-    return f"{number.rstrip('0').rstrip('.') if '.' in number else number}{space}{behind}"
+    return f"{number.rstrip('0').rstrip('.') if '.' in number and 'e' not in number else number}{space}{behind}"

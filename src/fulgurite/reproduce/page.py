@@ -19,7 +19,8 @@ from fulgurite.result import write_atomically
 NAME = "report.html"
 _PAGE = Path(__file__).parent / "page"
 _SHARED = Path(report.__path__[0]) / "page"
-_NUMBERS = ("document", "goal (stretch)", "ours", "n", "s.e.", "time")
+# Columns whose texts stay on one line.
+_WHOLE = ("ours", "n", "s.e.", "time")
 
 
 def write_page(out: Path, topics: Sequence[Topic], fresh: Mapping[str, Standing | None]) -> Path:
@@ -79,7 +80,7 @@ def _cell(name: str, head: str, text: str, kind: str) -> str:
         return f'<th scope="row"><a href="#{name}">{text}</a></th>' if text else "<td></td>"
     if head == "verdict":
         return f'<td><span class="status {kind}">{escape(text)}</span></td>'
-    return f'<td class="number">{escape(text)}</td>' if head in _NUMBERS else f"<td>{escape(text)}</td>"
+    return f'<td class="whole">{escape(text)}</td>' if head in _WHOLE else f"<td>{escape(text)}</td>"
 
 
 def _card(out: Path, shown: Shown) -> str:

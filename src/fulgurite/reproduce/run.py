@@ -64,9 +64,9 @@ def _run(row: Row, folder: Path, overrides: list[str]) -> str:
     Raises:
         Exception: for what Hydra or the sweep refuses.
     """
-    _set_aside_another(row, folder, overrides)
+    planned = _plan_in(folder, overrides)
     code = 0
-    if _is_over(folder, overrides):
+    if _is_over(folder, overrides, planned):
         print(f"{row.name}: all runs have ended before", flush=True)
     else:
         with only_driver(folder):
@@ -86,30 +86,30 @@ def _place(folder: Path) -> list[str]:
     return [f"hydra.sweep.dir='{quoted}'", f"sweep.name={folder.name}"]
 
 
-def _set_aside_another(row: Row, folder: Path, overrides: Sequence[str]) -> None:
-    """Move a folder whose sweep was made by other words, or by presets that have changed since.
+def _plan_in(folder: Path, overrides: Sequence[str]) -> set[str] | None:
+    """As ``_plan``; moves a folder whose sweep was made by other words, or by presets that have changed since.
 
     Raises:
-        ConfigError: for a mistake in the row's words.
+        ConfigError: for a mistake in the words.
     """
-    if not folder.is_dir():
-        return
     try:
-        _plan(overrides)
+        return _plan(overrides)
     except ConfigError:
-        # A mistake of the row itself is told here, where there is no sweep to be another.
-        _plan([*overrides, *_place(folder.parent / f".{row.name}")])
-        earlier = folder.parent / _EARLIER
-        number = 1 + len(list(earlier.glob(f"{row.name}-*")))
-        with only_driver(folder):
-            earlier.mkdir(exist_ok=True)
-            folder.rename(earlier / f"{row.name}-{number}")
-        print(f"{row.name} is another than it was; what was there is now {earlier}/{row.name}-{number}", flush=True)
+        if not folder.is_dir():
+            raise
+        # A mistake in the words is told here, where there is no sweep to be another.
+        planned = _plan([*overrides, *_place(folder.with_name(f".{folder.name}"))])
+    earlier = folder.parent / _EARLIER
+    target = earlier / f"{folder.name}-{1 + len(list(earlier.glob(f'{folder.name}-*')))}"
+    with only_driver(folder):
+        earlier.mkdir(exist_ok=True)
+        folder.rename(target)
+    print(f"{folder.name} is another than it was; what was there is now {target}", flush=True)
+    return planned
 
 
-def _is_over(folder: Path, overrides: Sequence[str]) -> bool:
-    """Whether each job that these words make has ended."""
-    planned = _plan(overrides)
+def _is_over(folder: Path, overrides: Sequence[str], planned: set[str] | None) -> bool:
+    """Whether each job that these words make has ended; ``planned`` is ``None`` for a search."""
     if not folder.is_dir():
         return False
     ended = [job.result for job in read_jobs(folder) if job.result and job.result.status in ENDED]

@@ -6,16 +6,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from fulgurite.report.collect import Job, read_jobs, seed_of
+from fulgurite.reproduce.measures import MEASURES
 from fulgurite.reproduce.measuring import measured
 from fulgurite.reproduce.record import Record, read_record
 from fulgurite.reproduce.rows import Line, Row
 from fulgurite.reproduce.verdicts import Figures, Outcome, judge
+from fulgurite.result import Result
 from fulgurite.sweep.record import recorded_jobs
 
 # Where rows land: OUT/<row> is an ordinary sweep's folder.
 OUT = Path("outputs", "reproduce")
 _BEST = Path("checkpoints", "best.ckpt")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LOST = ("failed", "diverged", "damaged", "missing")
 
 
@@ -72,7 +77,7 @@ def standing_in(row: Row, folder: Path) -> Standing | None:
         return None
     known = recorded_jobs(folder)
     # Values that were given once and are not any more leave their jobs there.
-    jobs = [job for job in read_jobs(folder) if not known or (job.result and job.result.fingerprint in known)]
+    jobs = [job for job in read_jobs(folder) if not known or (job.result and _is_known(job.result, known))]
     planned = list(known.values()) or [job.result.overrides for job in jobs if job.result]
     return Standing(record, tuple(_figures(row, line, folder, jobs, planned) for line in row.lines), _tested(jobs))
 
@@ -103,17 +108,34 @@ def from_plain(row: Row, told: Mapping[str, Any]) -> Standing | None:
     return None
 
 
+def _is_known(result: Result, known: Mapping[str, list[str]]) -> bool:
+    """Whether a job is planned; one that failed before it had a config is known by its words."""
+    if result.fingerprint:
+        return result.fingerprint in known
+    words = [[each for each in overrides if not each.startswith("hydra.")] for overrides in known.values()]
+    return result.overrides in words
+
+
 def _figures(row: Row, line: Line, folder: Path, jobs: Sequence[Job], planned: Sequence[Sequence[str]]) -> Figures:
     own = [job for job in jobs if job.result and matches(job.result.overrides, line)]
     finished = [job for job in own if job.status == "finished"]
-    of_runs = measured(row.after, folder, [(job.folder, seed_of(job)) for job in finished])
-    values = []
-    for job, measures in zip(finished, of_runs, strict=True):
-        assert job.result
-        value = {**job.result.metrics, **measures}.get(line.metric)
-        values += [] if value is None else [float(value)]
-    num_planned = max(row.seeds, sum(matches(each, line) for each in planned)) if planned else 0
-    return Figures(tuple(values), num_planned, sum(job.status in _LOST for job in own))
+    measures = measured(row.after, folder, [(job.folder, seed_of(job)) for job in finished])
+    of_runs = [_known_values(job, of_run).get(line.metric) for job, of_run in zip(finished, measures, strict=True)]
+    of_seeds = bool(row.after) and MEASURES[row.after].of_seed and any(line.metric in each for each in measures)
+    asked = [each for each in planned if matches(each, line)]
+    # All runs of a seed together have one value.
+    number = len({_seed(each) for each in asked}) if of_seeds else len(asked)
+    lost = sum(job.status in _LOST for job in own)
+    values = tuple(float(value) for value in of_runs if value is not None)
+    return Figures(values, max(row.seeds, number) if planned else 0, lost)
+
+
+def _known_values(job: Job, measures: Mapping[str, float]) -> dict[str, float | None]:
+    return {**(job.result.metrics if job.result else {}), **measures}
+
+
+def _seed(overrides: Sequence[str]) -> str:
+    return next((each for each in reversed(overrides) if each.startswith("seed=")), "")
 
 
 def matches(overrides: Sequence[str], line: Line) -> bool:
@@ -127,6 +149,15 @@ def _tested(jobs: Sequence[Job]) -> str:
     first = next((job for job in jobs if job.result and job.status == "finished"), None)
     if first is None or first.result is None:
         return ""
-    if (first.folder / _BEST).exists():
+    if (first.folder / _BEST).exists() and not _chooses_last(first.folder):
         return f"the epoch with the best {first.result.objective.metric}"
     return f"the last epoch, {first.result.epochs}"
+
+
+def _chooses_last(run: Path) -> bool:
+    """Whether its config has the last epoch tested, though all are validated."""
+    try:
+        cfg = yaml.load((run / ".hydra" / "config.yaml").read_text(encoding="utf-8"), Loader=_LOADER)
+        return cfg["callbacks"]["best_checkpoint"]["choose"] == "last"
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return False

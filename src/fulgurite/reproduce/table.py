@@ -104,7 +104,9 @@ def time_text(shown_row: Shown) -> str:
 
 def error_text(line: Line, outcome: Outcome) -> str:
     """The standard error in the unit of the line, without its name."""
-    return "" if outcome.standard_error is None else shown(outcome.standard_error, line.unit).partition(" ")[0]
+    if outcome.standard_error is None:
+        return ""
+    return shown(outcome.standard_error, line.unit).partition(" ")[0] if line.unit else f"{outcome.standard_error:.2g}"
 
 
 def _goals(line: Line) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from fulgurite.reproduce.goals import UNITS, Goal, shown
+from fulgurite.reproduce.goals import UNITS, Goal, shown, spread
 from fulgurite.reproduce.rows import Line
 
 Kind = Literal["stretch", "met", "missed", "open", "failed", "shown"]
@@ -131,5 +131,4 @@ def _ours(line: Line, value: float | None, deviation: float | None) -> str:
         return f"{text} of seeds"
     if line.statistic != "mean":
         return f"{text} ({line.statistic})"
-    number, space, unit = text.partition(" ")
-    return text if deviation is None else f"{number} ± {shown(deviation, line.unit).partition(' ')[0]}{space}{unit}"
+    return text if deviation is None else spread(value, deviation, line.unit)
