@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -248,6 +249,24 @@ def test_curves_show_the_chosen_metric_and_fold_the_seeds(opened):
     assert opened.locator("#curves .band").count() == NUM_SETTINGS - 1
 
 
+def test_curves_are_drawn_against_seconds_too(opened):
+    opened.get_by_label("Metric").select_option("train/loss")
+    marks, across = opened.locator("#curves .mark"), opened.locator("#curves text.name")
+    assert across.text_content().startswith("epoch")
+    assert marks.first.get_attribute("aria-label").endswith("at epoch 6")
+    opened.get_by_label("against seconds").check()
+    assert across.text_content().startswith("seconds")
+    # 10 seconds for 6 epochs each, evenly.
+    assert marks.count() == NUM_JOBS - 1
+    assert marks.first.get_attribute("aria-label").endswith("after 10 s")
+    ticks = [float(each) for each in opened.locator("#curves .axis").first.locator(".tick text").all_text_contents()]
+    assert max(ticks) == 10
+    assert "shared out evenly over its epochs" in opened.locator("#curves > .note").text_content()
+    opened.get_by_label("mean over seeds").check()
+    assert marks.count() == NUM_SETTINGS
+    assert opened.locator("#curves .mark").last.get_attribute("aria-label").endswith("s")
+
+
 def test_the_axes_of_rates_are_logarithmic_and_those_of_choices_are_not(opened):
     ticks = opened.locator("#parallel .axis").first.locator(".tick text").all_text_contents()
     assert sorted(ticks) == ["0.001", "0.01", "0.1"]
@@ -257,11 +276,43 @@ def test_the_axes_of_rates_are_logarithmic_and_those_of_choices_are_not(opened):
     assert kinds == ["logarithmic", "", "", "higher is better"]
 
 
-def test_heat_maps_show_the_means_over_everything_else(opened, results):
-    assert opened.locator("#heatmaps figure").count() == 3
+def test_heat_maps_show_the_means_over_everything_else_and_their_standard_errors(opened, results):
     label = opened.locator('#heatmaps .mark[aria-label^="lr=0.01 hidden=[64]"]').get_attribute("aria-label")
     values = [float(r["value"]) for r in results if (r["optimizer.lr"], r["model.hidden"]) == ("0.01", "[64]")]
-    assert label == f"lr=0.01 hidden=[64]: mean {statistics.fmean(values):.4f} of 4 jobs"
+    error = statistics.stdev(values) / 2
+    assert label == f"lr=0.01 hidden=[64]: mean {statistics.fmean(values):.4f} ± {float(f'{error:.2g}')} of 4 jobs"
+
+
+def test_a_heat_map_of_each_key_over_the_epochs_follows_the_pairs(opened, sweep, results):
+    names = [each.get_attribute("aria-label") for each in opened.locator("#heatmaps svg").all()]
+    assert len(names) == 6
+    assert sum(" and epoch;" in name for name in names) == 3
+    label = opened.locator('#heatmaps .mark[aria-label^="lr=0.01 epoch=4"]').get_attribute("aria-label")
+    finished = [r for r in results if r["optimizer.lr"] == "0.01" and r["status"] == "finished"]
+    values = []
+    for row in finished:
+        with (sweep / row["folder"] / "metrics.csv").open(newline="") as file:
+            lines = [each for each in csv.DictReader(file) if each["val/acc"]]
+        values.append(float(lines[3]["val/acc"]))
+    assert label.startswith(f"lr=0.01 epoch=4: mean {statistics.fmean(values):.4f} ±")
+    assert label.endswith(f"of {len(finished)} jobs")
+
+
+def test_bars_of_the_slices_reach_one_standard_error_up_and_down(opened, results):
+    first = opened.locator("#slices figure").first
+    assert first.locator(".errors path").count() == 3
+    values = [float(r["value"]) for r in results if r["optimizer.lr"] == "0.001" and r["value"]]
+    path = first.locator(".errors path").first.get_attribute("d")
+    top, bottom = (float(number) for number in re.match(r"M[-\d.]+,([-\d.]+)h10m-5,0V([-\d.]+)m", path).groups())
+    # Pixels of one unit, from two jobs of this chart.
+    units = opened.evaluate(
+        """() => { const dots = [...document.querySelectorAll("#slices figure:first-child circle")];
+        const [a, b] = dots.filter((dot) => dot.getAttribute("cy") !== dots[0].getAttribute("cy")).slice(0, 1)
+          .concat(dots[0]); const value = (dot) => objectiveColumn.value(Number(dot.dataset.jobs));
+        return Math.abs((a.getAttribute("cy") - b.getAttribute("cy")) / (value(a) - value(b))); }"""
+    )
+    error = statistics.stdev(values) / len(values) ** 0.5
+    assert bottom - top == pytest.approx(2 * error * units, rel=1e-3)
 
 
 def test_importance_confusion_failures_and_commands_are_there(opened, results):

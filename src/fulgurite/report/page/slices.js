@@ -1,8 +1,10 @@
 "use strict";
-// Slices: the objective against each key, a point a job.
+// Slices: the objective against each key, a point a job, and the means with their standard errors.
 
 const SLICE = { height: 220, top: 10, right: 14, bottom: 44, left: 58 };
 const MOST_MEANS = 12;
+const SLICE_NOTE =
+  "A point is a job; the line joins the means over everything else, such as seeds, and a bar reaches one standard error up and down.";
 
 function drawSlices() {
   const place = d3.select("#slices .panels");
@@ -11,7 +13,7 @@ function drawSlices() {
   panels.each(function (key) {
     drawSlice(this, key, shown);
   });
-  const text = shown.length ? "A point is a job; the line joins the means." : "No job that is shown has an objective.";
+  const text = shown.length ? SLICE_NOTE : "No job that is shown has an objective.";
   d3.select("#slices > .note").text(
     axisKeys.length ? text : "All jobs have the same setting: there is nothing to compare.",
   );
@@ -74,9 +76,25 @@ function thinLabels(axis, key, width) {
     .remove();
 }
 
+/** Mean of values and its standard error, which one value alone does not have. */
+function meanAndError(values) {
+  const deviation = d3.deviation(values);
+  return { mean: d3.mean(values), error: deviation === undefined ? null : deviation / Math.sqrt(values.length) };
+}
+
 function drawMeans(svg, key, shown, x, y) {
-  const groups = d3.rollups(shown, (group) => d3.mean(group, objectiveColumn.value), key.value);
+  const groups = d3.rollups(shown, (group) => meanAndError(group.map(objectiveColumn.value)), key.value);
   if (groups.length < 2 || groups.length > MOST_MEANS) return;
-  const points = groups.map(([value, mean]) => [x(value), y(mean)]).sort((one, other) => one[0] - other[0]);
-  svg.append("path").attr("class", "means").attr("d", d3.line()(points));
+  const sorted = d3.sort(groups, ([value]) => x(value));
+  const line = d3.line(
+    ([value]) => x(value),
+    ([, { mean }]) => y(mean),
+  );
+  svg.append("path").attr("class", "means").attr("d", line(sorted));
+  const bars = sorted.filter(([, { error }]) => error);
+  const ends = ([value, { mean, error }]) => {
+    const [at, top, bottom] = [x(value), y(mean + error), y(mean - error)];
+    return `M${at - 5},${top}h10m-5,0V${bottom}m-5,0h10`;
+  };
+  svg.append("g").attr("class", "errors").selectAll("path").data(bars).join("path").attr("d", ends);
 }
