@@ -1,5 +1,5 @@
 "use strict";
-// Learning curves: a metric over the epochs, a line a job or, with the seeds folded, a line and a band a setting.
+// Learning curves: a metric over epochs or seconds, a line a job or, with the seeds folded, a line and a band a setting.
 
 const CURVES = { height: 320, top: 14, right: 16, bottom: 40, left: 62 };
 
@@ -15,6 +15,7 @@ function drawMetrics() {
   select.property("value", names.includes(objective.metric) ? objective.metric : names[0]);
   select.on("change", drawCurves);
   d3.select("#folded").on("change", drawCurves);
+  d3.select("#timed").on("change", drawCurves);
   onFilter(drawCurves);
 }
 
@@ -23,6 +24,22 @@ function pointsOf(job, name) {
   const { epochs, values } = data.curves.jobs[job];
   const column = values[name] ?? [];
   return epochs.map((epoch, at) => [epoch, column[at] ?? null]).filter((point) => point[1] !== null);
+}
+
+const isTimed = () => document.getElementById("timed").checked;
+
+/** A job's seconds an epoch: its time in equal parts, since no epoch is timed in its files. */
+function pace(job) {
+  const epochs = data.curves.jobs[job].epochs.at(-1);
+  return jobs[job].seconds && epochs ? jobs[job].seconds / epochs : null;
+}
+
+/** Points with seconds in the place of epochs; those of several jobs by the mean of their paces. */
+function timed(line) {
+  if (!isTimed()) return line;
+  const seconds = d3.mean(line.jobs, pace);
+  const points = line.points.map(([epoch, ...values]) => [epoch * seconds, ...values]);
+  return { ...line, points: seconds === undefined ? [] : points };
 }
 
 /** Lines to draw: their jobs, and points [epoch, value, low, high]. */
@@ -59,7 +76,7 @@ function meanOf(group, name) {
 function drawCurves() {
   const place = document.querySelector("#curves .chart");
   const name = document.getElementById("metric").value;
-  const lines = linesOf(name);
+  const lines = linesOf(name).map(timed).filter((line) => line.points.length);
   const note = d3.select("#curves > .note");
   if (!lines.length) {
     place.textContent = "";
@@ -72,13 +89,14 @@ function drawCurves() {
   }
   const every = data.curves.every;
   const last = every === 1 ? "" : ` Of the epochs each ${every}th and the last are drawn, to keep the page small.`;
-  note.text(`The values are those at the end of each epoch.${last}`);
+  const time = " A job's seconds are shared out evenly over its epochs; jobs of one fused program have its time.";
+  note.text(`The values are those at the end of each epoch.${isTimed() ? time : ""}${last}`);
   drawCurve(place, name, lines);
 }
 
 function drawCurve(place, name, lines) {
   const width = place.clientWidth;
-  const svg = canvas(place, width, CURVES.height, `${name} over epochs`);
+  const svg = canvas(place, width, CURVES.height, `${name} over ${isTimed() ? "seconds" : "epochs"}`);
   const points = lines.flatMap((line) => line.points);
   const values = points.map((point) => point[1]);
   const isLog = d3.min(values) > 0 && d3.max(values) / d3.min(values) >= 100;
@@ -93,7 +111,8 @@ function drawCurve(place, name, lines) {
     .attr("class", "name")
     .attr("x", (width + CURVES.left) / 2)
     .attr("y", CURVES.height - 6);
-  label.attr("text-anchor", "middle").text(isLog ? `epoch (${name} on a logarithmic axis)` : "epoch");
+  const across = isTimed() ? "seconds" : "epoch";
+  label.attr("text-anchor", "middle").text(isLog ? `${across} (${name} on a logarithmic axis)` : across);
   const below = (value) => y(isLog ? Math.max(value, y.domain()[0]) : value);
   const area = d3
     .area()
@@ -135,7 +154,8 @@ function drawCurve(place, name, lines) {
 }
 
 function drawGrid(svg, x, y, column, width) {
-  const whole = x.ticks(Math.min(10, width / 70)).filter(Number.isInteger);
+  const marks = x.ticks(Math.min(10, width / 70));
+  const whole = isTimed() ? marks : marks.filter(Number.isInteger);
   const base = svg
     .append("g")
     .attr("class", "axis")
@@ -148,7 +168,7 @@ function drawGrid(svg, x, y, column, width) {
 function curveLabel(line, name) {
   const [epoch, value] = line.points.at(-1) ?? [0, null];
   const who = line.jobs.length > 1 ? `${settingOf(line.jobs[0])}, ${line.jobs.length} jobs` : described(line.jobs[0]);
-  return `${who}: ${name} ${rounded(value)} at epoch ${epoch}`;
+  return `${who}: ${name} ${rounded(value)} ${isTimed() ? `after ${Number(epoch.toPrecision(3))} s` : `at epoch ${epoch}`}`;
 }
 
 function settingOf(job) {
