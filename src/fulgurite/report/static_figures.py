@@ -2,28 +2,28 @@
 
 import itertools
 import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from fulgurite.errors import ConfigError
 from fulgurite.report.collect import Job, Row, fold
 from fulgurite.report.curves import band, read_curves
+from fulgurite.report.static_heat_maps import blank_axes, heat_map, mean_and_error
 from fulgurite.report.swept import Swept, grid_pairs, is_log, swept
-from fulgurite.report.table import rounded, short_names
+from fulgurite.report.table import short_names
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# One column of a two-column page, in inches.
-_WIDTH = 3.3
 # Okabe and Ito (2008), without the yellow that is too light for a line.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _GREY = "#c4c4c4"
 _MOST_BARS = 12
 _MOST_CHOICES = 12
+# Epochs that a heat map has rows for.
+_FEWEST_EPOCHS, _MOST_EPOCHS = 3, 10
 # Letters of a setting and of a choice that leave room for the axes.
 _LONGEST_SETTING, _LONGEST_CHOICE = 44, 18
 _STYLE: dict[str, Any] = {
@@ -49,7 +49,7 @@ def write_figures(folder: Path, jobs: Sequence[Job]) -> list[Path]:
     """Write all figures that the jobs allow into ``folder``; the paths, PNG (300 dpi) and SVG in turn.
 
     Learning curves with a band of one deviation over seeds, the objective against each key, a heat map for each pair
-    of keys on a grid, and the leaderboard with deviations.
+    of keys on a grid and for each key and the epochs, and the leaderboard with deviations.
 
     Raises:
         ConfigError: when matplotlib is missing, or no job has an objective.
@@ -73,23 +73,41 @@ def _figures(rows: Sequence[Row], jobs: Sequence[Job], keys: Sequence[Swept]) ->
     found = {"leaderboard": _leaderboard(rows), "curves": _curves(rows)}
     found |= {f"slice_{_file_name(key)}": _slice(key, jobs, rows[0].metric) for key in keys}
     for one, other in grid_pairs(jobs, keys):
-        found[f"heatmap_{_file_name(one)}_{_file_name(other)}"] = _heatmap(one, other, jobs, rows[0])
+        cells = [[_values(jobs, rows[0].metric, {one: x, other: y}) for x in one.choices] for y in other.choices]
+        axes = (one.key, _short(one)), (other.key, _short(other))
+        found[f"heatmap_{_file_name(one)}_{_file_name(other)}"] = heat_map(cells, *axes, rows[0].metric, rows[0].mode)
+    for key in keys:
+        found[f"heatmap_{_file_name(key)}_epoch"] = _over_epochs(key, jobs, rows[0])
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def _axes(height: float) -> tuple["Figure", "Axes"]:
-    # Without pyplot: no window, nothing to close.
-    from matplotlib.figure import Figure
+def _name_plainly(axis: "Axis") -> None:
+    """Name the numbers of a logarithmic axis without the formulas that are not parsed here."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    return figure, figure.add_subplot()
+
+def _over_epochs(key: Swept, jobs: Sequence[Job], best: Row) -> "Figure | None":
+    """Values of a key across and epochs upwards, from the curves of the objective."""
+    finished = [at for at, job in enumerate(jobs) if job.status == "finished"]
+    read = {at: read_curves(jobs[at].folder) for at in finished}
+    curves = {at: dict(zip(each.epochs, each.values.get(best.metric, ()), strict=False)) for at, each in read.items()}
+    common = sorted(set.intersection(*(set(each) for each in curves.values())) if curves else ())
+    if len(common) < _FEWEST_EPOCHS or not 1 < len(key.choices) <= _MOST_CHOICES:
+        return None
+    every = math.ceil(len(common) / _MOST_EPOCHS)
+    # The last one stays.
+    epochs = common[(len(common) - 1) % every :: every]
+    groups = [[curves[at] for at in finished if key.values[at] == choice] for choice in key.choices]
+    cells = [[_known(each.get(epoch) for each in group) for group in groups] for epoch in epochs]
+    return heat_map(cells, (key.key, _short(key)), ("epoch", [str(each) for each in epochs]), best.metric, best.mode)
 
 
 def _leaderboard(rows: Sequence[Row]) -> "Figure":
     """Points, not bars: the length of a bar that does not begin at 0 says nothing."""
     shown = [row for row in rows if row.metric == rows[0].metric][:_MOST_BARS]
     names = short_names(list(shown[0].setting))
-    figure, axes = _axes(0.6 + 0.2 * len(shown))
+    figure, axes = blank_axes(0.6 + 0.2 * len(shown))
     means, places = [row.mean or 0.0 for row in shown], range(len(shown))
     axes.errorbar(
         means, places, xerr=[row.deviation or 0.0 for row in shown], fmt="o", ms=3.5, capsize=2, lw=1, c=_COLOURS[0]
@@ -111,7 +129,7 @@ def _curves(rows: Sequence[Row]) -> "Figure | None":
     drawn = [(row, points) for row, points in bands if points]
     if not drawn:
         return None
-    figure, axes = _axes(2.5)
+    figure, axes = blank_axes(2.5)
     for place, (row, points) in reversed(list(enumerate(drawn))):
         epochs, means, deviations = zip(*points, strict=True)
         is_named = place < len(_COLOURS)
@@ -121,6 +139,7 @@ def _curves(rows: Sequence[Row]) -> "Figure | None":
         axes.fill_between(epochs, low, high, color=colour, alpha=0.2, lw=0, zorder=2 if is_named else 1)
     if is_log([mean for _, points in drawn for _, mean, _ in points]):
         axes.set_yscale("log")
+        _name_plainly(axes.yaxis)
     axes.set_xlabel("epoch")
     axes.set_ylabel(metric)
     axes.locator_params(axis="x", integer=True)
@@ -134,43 +153,24 @@ def _slice(key: Swept, jobs: Sequence[Job], metric: str) -> "Figure | None":
     groups = _by_choice(key, jobs, metric)
     if not groups:
         return None
-    figure, axes = _axes(2.1)
+    figure, axes = blank_axes(2.1)
     numbers = key.numbers is not None
     places = {choice: float(choice) if numbers else float(at) for at, choice in enumerate(key.choices)}
     across = [places[choice] for choice, values in groups.items() for _ in values]
     axes.scatter(across, list(itertools.chain(*groups.values())), s=10, c=_COLOURS[0], alpha=0.6, lw=0)
     if len(groups) <= _MOST_CHOICES:
-        ordered = sorted((places[choice], statistics.fmean(values)) for choice, values in groups.items())
-        axes.plot(*zip(*ordered, strict=True), c=_COLOURS[1], marker="_", ms=8, label="mean")
+        ordered = sorted((places[choice], *mean_and_error(values)) for choice, values in groups.items())
+        at, means, errors = zip(*ordered, strict=True)
+        axes.errorbar(at, means, yerr=errors, c=_COLOURS[1], capsize=3, lw=1, label="mean ± standard error")
         axes.legend()
     if key.is_log:
         axes.set_xscale("log")
+        _name_plainly(axes.xaxis)
     elif not numbers:
         axes.set_xticks(list(places.values()), _short(key), rotation=30 if len(key.choices) > 4 else 0)
         axes.margins(x=0.15)
     axes.set_xlabel(key.key)
     axes.set_ylabel(metric)
-    return figure
-
-
-def _heatmap(one: Swept, other: Swept, jobs: Sequence[Job], best: Row) -> "Figure":
-    figure, axes = _axes(0.9 + 0.28 * len(other.choices))
-    cells = [[_mean(_values(jobs, best.metric, {one: x, other: y})) for x in one.choices] for y in other.choices]
-    image: Any = axes.imshow(
-        cells, cmap="cividis" if best.mode == "max" else "cividis_r", aspect="auto", origin="lower"
-    )
-    axes.set_xticks(range(len(one.choices)), _short(one), rotation=30 if len(one.choices) > 5 else 0)
-    axes.set_yticks(range(len(other.choices)), _short(other))
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    for y, x in itertools.product(range(len(other.choices)), range(len(one.choices))):
-        if len(one.choices) <= 6 and math.isfinite(cells[y][x]):
-            red, green, blue, _ = image.to_rgba(cells[y][x])
-            ink = "black" if 0.3 * red + 0.6 * green + 0.1 * blue > 0.45 else "white"
-            axes.text(x, y, rounded(cells[y][x]), ha="center", va="center", fontsize=6, c=ink)
-    axes.set_xlabel(one.key)
-    axes.set_ylabel(other.key)
-    figure.colorbar(image, label=f"mean {best.metric}").outline.set_visible(False)
     return figure
 
 
@@ -189,8 +189,8 @@ def _by_choice(key: Swept, jobs: Sequence[Job], metric: str) -> dict[str, list[f
     return {choice: values for choice, values in groups.items() if values}
 
 
-def _mean(values: Sequence[float]) -> float:
-    return statistics.fmean(values) if values else math.nan
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _title(row: Row, names: Mapping[str, str]) -> str:

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from written_sweeps import write_job, write_sweep
+from written_sweeps import write_job, write_metrics, write_sweep
 
 from fulgurite import cli
 from fulgurite.report import static_figures
+from fulgurite.report.static_heat_maps import mean_and_error
 from fulgurite.sweep import report
 
 
@@ -169,14 +170,42 @@ def test_figures_are_written_as_png_and_svg_one_column_wide(fulgurite):
     write_sweep(Path("outputs/sweeps/night"), num_epochs=4)
     code, out, _ = fulgurite("report", "night", "--figures", "paper")
     assert code == 0
-    assert out.endswith("Wrote 16 figures into paper\n")
+    assert out.endswith("Wrote 22 figures into paper\n")
     names = {path.name for path in Path("paper").iterdir()}
     parts = ["leaderboard", "curves", "slice_optimizer-lr", "slice_model-hidden", "slice_model-activation"]
     parts += ["heatmap_optimizer-lr_model-hidden", "heatmap_optimizer-lr_model-activation"]
     parts += ["heatmap_model-hidden_model-activation"]
+    parts += [f"heatmap_{key}_epoch" for key in ("optimizer-lr", "model-hidden", "model-activation")]
     assert names == {f"{part}.{kind}" for part in parts for kind in ("png", "svg")}
+    assert "<!-- 0.001 -->" in Path("paper/slice_optimizer-lr.svg").read_text(encoding="utf-8")
     with Image.open("paper/curves.png") as image:
         assert image.width == 990
+
+
+def test_a_heat_map_tells_mean_and_standard_error_of_each_cell(tmp_path):
+    from fulgurite.report.collect import read_jobs
+
+    curves = {
+        (0.1, 0): (0.2, 0.4, 0.6),
+        (0.1, 1): (0.4, 0.6, 0.8),
+        (1.0, 0): (0.5, 0.5, 0.5),
+        (1.0, 1): (0.5, 0.7, 0.9),
+    }
+    for (rate, seed), values in curves.items():
+        folder = write_job(tmp_path, [f"optimizer.lr={rate}", f"seed={seed}"], values[-1])
+        write_metrics(folder, [{"val/acc": value} for value in values])
+    static_figures.write_figures(tmp_path / "paper", read_jobs(tmp_path))
+    text = (tmp_path / "paper" / "heatmap_optimizer-lr_epoch.svg").read_text(encoding="utf-8")
+    # Of two values the standard error is half of their difference.
+    for cell in ("0.3000", "0.7000", "0.6000", "± 0.1", "± 0.2"):
+        assert f"<!-- {cell} -->" in text
+
+
+def test_the_mean_of_three_has_the_standard_error_of_the_textbook():
+    mean, error = mean_and_error([1.0, 2.0, 6.0])
+    assert mean == 3.0
+    assert error == pytest.approx((((1 - 3) ** 2 + (2 - 3) ** 2 + (6 - 3) ** 2) / 2 / 3) ** 0.5)
+    assert mean_and_error([5.0]) == (5.0, 0.0)
 
 
 def test_the_same_numbers_give_the_same_svg(tmp_path):
