@@ -140,8 +140,16 @@ def _seed(overrides: Sequence[str]) -> str:
 
 def matches(overrides: Sequence[str], line: Line) -> bool:
     """Whether the job of these overrides is one of the line's."""
-    typed = {"".join(each.lstrip("+").split()) for each in overrides}
-    return all("".join(word.split()) in typed for word in line.where)
+    return {*map(_normal, line.where)} <= {*map(_normal, overrides)}
+
+
+def _normal(word: str) -> str:
+    """One way to write a word: Hydra makes ``lr=0.001`` of ``lr=1e-3``."""
+    key, _, value = "".join(word.lstrip("+").split()).partition("=")
+    value = value.strip("'\"")
+    with suppress(ValueError):
+        value = repr(float(value))
+    return f"{key}={value}"
 
 
 def _tested(jobs: Sequence[Job]) -> str:

@@ -191,3 +191,13 @@ def test_each_measure_of_a_shipped_row_can_be_imported():
     for name in {row.after for row in SHIPPED.values()} - {""}:
         module, _, function = MEASURES[name].function.rpartition(".")
         assert callable(getattr(import_module(module), function))
+
+
+@pytest.mark.parametrize(
+    ("typed", "where"),
+    [("lr=0.001", "lr=1e-3"), ("n=[1,2]", "n=[1, 2]"), ("+a=b", "a=b"), ("gate='xor'", "gate=xor"), ("lr=1", "lr=1.0")],
+)
+def test_a_word_is_the_same_however_it_is_written(typed, where):
+    assert matches(["seed=1", typed], Line("test/acc", where=(where,)))
+    assert not matches(["seed=1", typed], Line("test/acc", where=(f"{where}_",)))
+    assert not matches(["seed=1", typed], Line("test/acc", where=(where, "seed=2")))

@@ -35,6 +35,11 @@ def test_a_verdict_says_whether_the_statistic_is_in_the_range_and_how_far_out(go
     assert (outcome.kind, outcome.verdict) == (kind, verdict)
 
 
+def test_a_mean_that_is_the_goal_but_for_rounding_meets_it():
+    assert judge(Line("test/acc", goal=Goal(low=0.99)), Figures((0.99, 0.99, 0.99), 3)).verdict == "met"
+    assert judge(Line("test/acc", goal=Goal(low=0.99)), Figures((0.99, 0.99, 0.98999999), 3)).kind == "missed"
+
+
 def test_the_stretch_goal_is_told_apart_from_the_goal():
     assert judge(PERCENT, Figures(THREE, 3)).kind == "met"
     assert judge(PERCENT, Figures((0.98, 0.98, 0.981), 3)).kind == "stretch"
