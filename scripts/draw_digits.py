@@ -1,6 +1,7 @@
 """Draw digits as people draw them, for `fulgurite predict` and the row own_digits of `fulgurite reproduce`.
 
 python scripts/draw_digits.py [FOLDER]
+python scripts/draw_digits.py --sheet docs/images/own_digits.png
 
 Each digit is drawn twice, in two shapes, by a pen whose width and pressure vary, slanted and uneven, on paper that has
 a grain and is lit from one side: ball pen, felt pen, pencil, chalk on a board, and a photograph in poor light. None of
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 FOLDER = Path(__file__).parents[1] / "src" / "fulgurite" / "data" / "own_digits"
 # Strokes through points (x, y) in a box of side 1, y downwards; a pen goes smoothly through the points of a stroke.
@@ -202,8 +203,26 @@ def on_paper(strokes: NDArray, hand: Hand, rng: np.random.Generator) -> Image.Im
     return picture.quantize(16).convert("L")
 
 
+def sheet(path: Path) -> None:
+    """Draw the kept files on one page, each above what a network reads of it."""
+    from fulgurite.replay.digits import read_digit
+
+    files = sorted(FOLDER.glob("*.png"), key=lambda file: (file.stem[-1], file.stem))
+    page = Image.new("L", (len(SHAPES) * 100, 2 * 160), 255)
+    for at, file in enumerate(files):
+        left, top = at // 2 * 100, at % 2 * 160
+        with Image.open(file) as opened:
+            page.paste(ImageOps.pad(opened, (92, 92), color=255), (left + 4, top + 4))
+        read = Image.fromarray(read_digit(file).numpy()).resize((56, 56), Image.Resampling.NEAREST)
+        page.paste(read, (left + 22, top + 100))
+    page.save(path, optimize=True)
+
+
 def main() -> None:
     """Write all files."""
+    if sys.argv[1:2] == ["--sheet"]:
+        sheet(Path(sys.argv[2]))
+        return
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(2016)
