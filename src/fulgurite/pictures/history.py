@@ -1,5 +1,6 @@
 """The metrics of a run, epoch by epoch, for pictures of how it went."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,8 +26,9 @@ class History:
         """Keep the metrics of the epoch just completed; the same epoch may be noted again."""
         if not epochs:
             return
-        if len(self.rows) >= _MOST and epochs not in self.rows:
-            self.rows = dict(list(self.rows.items())[1::2])
+        if epochs > _MOST:
+            every = 2 ** math.ceil(math.log2(epochs / _MOST))
+            self.rows = {number: row for number, row in self.rows.items() if not number % every}
         self.rows[epochs] = {name: float(value) for name, value in metrics.items()}
 
     def names(self, prefix: str) -> list[str]:

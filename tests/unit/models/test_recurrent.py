@@ -144,7 +144,7 @@ def test_features_are_read_one_at_a_time() -> None:
         ({"by": "row"}, r"by must be one of .* rows; got 'row' \(did you mean rows\?\)"),
         ({"by": "features"}, "model.by=features is for data without rows and columns; use model.by=rows for images"),
         ({"readout": "first"}, "readout must be one of last, mean; got 'first'"),
-        ({"init": "he"}, "init must be one of default, orthogonal; got 'he'"),
+        ({"init": "he"}, "init must be one of chrono, default, orthogonal; got 'he'"),
         ({"keep_bias": "high"}, "keep_bias must be a number, got 'high'"),
         ({"permutation_seed": -1}, "permutation_seed must be an integer >= 0, got -1"),
         ({"activation": "relu"}, "activation=relu is for model=rnn; the gates of lstm need activation=tanh"),
@@ -164,3 +164,41 @@ def test_reading_numbers_by_rows_is_refused_with_the_way_out() -> None:
 def test_a_sequence_of_one_number_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"read sequences, .* shape \[1\]; use model=mlp"):
         Recurrent(spec={**POINTS, "input_shape": [1]})
+
+
+def test_chrono_gates_remember_for_one_step_up_to_the_whole_sequence() -> None:
+    torch.manual_seed(0)
+    spec = {**SPEC, "input_shape": [1, 10, 10]}
+    for cell, gates in (("lstm", 4), ("gru", 3)):
+        model = Recurrent(spec=spec, cell=cell, hidden=400, by="pixels", init="chrono")
+        bias = model.cell.bias_ih_l0.detach().split(400)
+        steps = bias[1].exp()
+        # Uniform from 1 to T - 1 = 99 steps: the mean is 50, its deviation 98 / sqrt(12 * 400) = 1.4.
+        assert 1 <= float(steps.min()) < 3
+        assert 96 < float(steps.max()) <= 99
+        assert float(steps.mean()) == pytest.approx(50, abs=6)
+        others = [number for number in range(gates) if number != 1]
+        if cell == "lstm":
+            torch.testing.assert_close(bias[0], -bias[1])
+            others.remove(0)
+        assert all(not bias[number].any() for number in others)
+        assert not model.cell.bias_hh_l0.any()
+
+
+def test_a_chrono_lstm_still_knows_its_first_pixel_at_the_end_of_the_image() -> None:
+    torch.manual_seed(0)
+    spec = {**SPEC, "input_shape": [1, 14, 14]}
+    kept = {}
+    for init in ("orthogonal", "chrono"):
+        model = Recurrent(spec=spec, cell="lstm", hidden=64, by="pixels", init=init)
+        x = torch.randn(8, 1, 14, 14, requires_grad=True)
+        (slope,) = torch.autograd.grad(model(x).square().sum(), x)
+        first, *_, last = slope.flatten(1).norm(dim=0).tolist()
+        kept[init] = first / last
+    assert kept["orthogonal"] < 0.003
+    assert kept["chrono"] > 0.03
+
+
+def test_chrono_is_refused_where_there_are_no_gates() -> None:
+    with pytest.raises(ConfigError, match="init=chrono sets the gates of lstm and gru, and rnn has none"):
+        Recurrent(spec=SPEC, cell="rnn", init="chrono")
