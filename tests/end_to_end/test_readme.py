@@ -40,7 +40,7 @@ OF_A_SWEEP = [
     line for line in COMMANDS if line.startswith(("fulgurite sweep show", "fulgurite sweep resume", "fulgurite report"))
 ]
 BOARD = [line for line in COMMANDS if line.startswith("fulgurite board")]
-AFTERWARDS = [line for line in COMMANDS if " RUN" in line or line.startswith("fulgurite ls")]
+AFTERWARDS = [line for line in COMMANDS if " RUN" in line or line.startswith(("fulgurite ls", "fulgurite reproduce"))]
 
 
 @pytest.fixture

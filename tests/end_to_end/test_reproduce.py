@@ -22,7 +22,7 @@ rows:
   gate:
     what: XOR by a perceptron
     source: a test
-    words: [experiment=logic_xor, trainer=cpu, trainer.max_epochs=2, launcher.compile=false]
+    words: [experiment=logic_xor, trainer=cpu, trainer.max_epochs=2, launcher.compile=false, launcher.probe=false]
     seeds: 3
     figure: viz_outputs/plane
     lines: [{{metric: test/acc, statistic: max, unit: percent, goal: {{at_most: 0.75}}}}]
