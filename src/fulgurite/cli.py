@@ -15,6 +15,7 @@ _MODULES = {
     "eval": "fulgurite.replay.evaluate",
     "predict": "fulgurite.replay.predict",
     "backquery": "fulgurite.replay.backquery",
+    "visualise": "fulgurite.replay.visualise",
     "rerun": "fulgurite.replay.rerun",
     "board": "fulgurite.board.server",
     "report": "fulgurite.sweep.report",

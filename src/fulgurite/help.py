@@ -13,6 +13,7 @@ COMMANDS = {
     "eval": "test a finished run again, from its folder",
     "predict": "let a finished run label images, or compute y for a CSV of x",
     "backquery": "ask a network of model=rashid backwards: which image belongs to each digit",
+    "visualise": "make the images that excite each output, filter or unit of a network most",
     "rerun": "repeat a run from its recorded config and compare the numbers",
     "board": "look at runs and sweeps in TensorBoard",
     "report": "a page of a sweep to look at, mail and print, and figures for a paper",

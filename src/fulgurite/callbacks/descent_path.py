@@ -32,7 +32,7 @@ class DescentPath(pl.Callback):
         self._every = 1
 
     @property
-    def places(self) -> Tensor:
+    def descent_path(self) -> Tensor:
         """P x W, in the order of time; empty where nothing is kept."""
         return torch.stack(self._places) if self._places else torch.empty(0, 0)
 
@@ -48,7 +48,7 @@ class DescentPath(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The path so far; nothing where nothing is kept."""
-        return {"places": self.places, "every": self._every} if self._places else {}
+        return {"places": self.descent_path, "every": self._every} if self._places else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with a path."""

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from fulgurite.callbacks.descent_path import DescentPath
 from fulgurite.figures.colours import VIRIDIS, Scale
 from fulgurite.figures.surface import cell_middles, surface
 from fulgurite.figures.ticks import span
@@ -30,9 +29,9 @@ _ROOM = 0.35
 
 def path_of(trainer: pl.Trainer) -> Tensor:
     """Where the weights have been, P x W; empty where nobody has kept it."""
-    callbacks = trainer.callbacks  # type: ignore[attr-defined]
-    found = next((each for each in callbacks if isinstance(each, DescentPath)), None)
-    return torch.empty(0, 0) if found is None else found.places
+    # Of callbacks.descent_path.DescentPath; callbacks know pictures, not the other way round.
+    found = (getattr(each, "descent_path", None) for each in trainer.callbacks)  # type: ignore[attr-defined]
+    return next((each for each in found if each is not None), torch.empty(0, 0))
 
 
 def has_surface(scene: Scene) -> bool:

@@ -41,6 +41,8 @@ def measure(run: Path) -> Mapping[str, float]:
 
 def _points_and_coefficients(run: Path) -> tuple[NDArray, NDArray, NDArray]:
     """Training points as the model sees them (N x F), targets (N), and weights and bias (F + 1) for their unit."""
+    from torch import nn
+
     from fulgurite.build import build_data, build_model
     from fulgurite.data.in_memory import InMemoryData
     from fulgurite.models.linear import Linear
@@ -54,7 +56,7 @@ def _points_and_coefficients(run: Path) -> tuple[NDArray, NDArray, NDArray]:
     load_weights(model, opened.checkpoint("last"))
     data.setup("fit")
     part = data.part("train")
-    layer, spec = model.net[1], model.spec
+    layer, spec = next(each for each in model.modules() if isinstance(each, nn.Linear)), model.spec
     parts = [layer.weight[0], layer.bias if layer.bias is not None else layer.weight.new_zeros(1)]
     own = np.concatenate([each.detach().double().numpy() for each in parts]) * spec.target_std
     own[-1] += spec.target_mean

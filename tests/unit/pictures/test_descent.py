@@ -94,7 +94,7 @@ def test_a_run_that_goes_on_goes_on_with_its_path(compose_config, tmp_path):
 def test_of_a_larger_network_no_path_is_kept(compose_config):
     run = trained(compose_config, "data.num_features=2", "data.weights=null", "trainer.max_epochs=1")
     kept = next(each for each in run.trainer.callbacks if isinstance(each, DescentPath))  # type: ignore[attr-defined]
-    assert kept.places.numel() == 0
+    assert kept.descent_path.numel() == 0
     assert kept.state_dict() == {}
 
 
@@ -107,7 +107,7 @@ def test_of_a_long_path_every_second_place_is_forgotten():
         model.weight.data.fill_(epoch + 1)
         trainer.fit_loop.epoch_progress.current.completed = epoch
         path.on_train_epoch_end(trainer, model)
-    assert path.places[:, 0].tolist() == list(range(0, 1001, 8))
+    assert path.descent_path[:, 0].tolist() == list(range(0, 1001, 8))
 
 
 def test_principal_axes_of_a_path_in_a_plane_hold_all_of_it():
