@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fulgurite.reproduce.goals import shown
 from fulgurite.reproduce.rows import Line, Topic
 from fulgurite.reproduce.standing import Shown
-from fulgurite.reproduce.verdicts import Kind, Outcome, apart, goal_text
+from fulgurite.reproduce.verdicts import Kind, Outcome, comparable, goal_text
 
 HEAD = ("row", "what", "document", "goal (stretch)", "ours", "n", "s.e.", "verdict", "time")
 PREFACE = (
@@ -82,14 +82,16 @@ def about(shown_row: Shown) -> list[str]:
 
 def apart_text(shown_row: Shown) -> str:
     """Which lines of a row may be ranked; empty where there are no two means of one metric."""
-    lines, outcomes = shown_row.row.lines, shown_row.outcomes
-    metrics = Counter(
-        line.metric for line, each in zip(lines, outcomes, strict=True) if each.standard_error is not None
-    )
-    if not metrics or max(metrics.values()) < 2:
+    pairs = comparable(shown_row.row.lines, shown_row.outcomes)
+    if not pairs:
         return ""
-    pairs = [f"{one.name} < {other.name}" for one, other in apart(lines, outcomes)]
-    return f"Further apart than 2 standard errors: {', '.join(pairs) or 'none'}."
+    ranked = [(one.name, other.name) for one, other, is_apart in pairs if is_apart]
+    close = [(one.name, other.name) for one, other, is_apart in pairs if not is_apart]
+    # Of nine lines there are 36 pairs: the shorter list says the same.
+    if ranked and len(close) < len(ranked):
+        but = f", but {', '.join(f'{one} and {other}' for one, other in close)}" if close else ""
+        return f"All lines of one metric are further apart than 2 standard errors{but}."
+    return f"Further apart than 2 standard errors: {', '.join(f'{one} < {other}' for one, other in ranked) or 'none'}."
 
 
 def time_text(shown_row: Shown) -> str:

@@ -74,17 +74,18 @@ def statistic(line: Line, values: Sequence[float]) -> float:
     return max(values) if line.statistic == "max" else min(values)
 
 
-def apart(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> list[tuple[Line, Line]]:
-    """Pairs of lines whose means of the same metric are told apart, the one with the smaller mean first."""
+def comparable(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> list[tuple[Line, Line, bool]]:
+    """Pairs of lines with means of the same metric, the smaller first, and whether they are told apart."""
     means = [
         (line, outcome.value, outcome.standard_error)
         for line, outcome in zip(lines, outcomes, strict=True)
         if outcome.value is not None and outcome.standard_error is not None
     ]
+    means.sort(key=lambda mean: mean[1])
     return [
-        (one[0], other[0]) if one[1] < other[1] else (other[0], one[0])
+        (one[0], other[0], other[1] - one[1] > APART * math.hypot(one[2], other[2]))
         for one, other in combinations(means, 2)
-        if one[0].metric == other[0].metric and abs(one[1] - other[1]) > APART * math.hypot(one[2], other[2])
+        if one[0].metric == other[0].metric
     ]
 
 

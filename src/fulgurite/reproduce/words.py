@@ -15,12 +15,10 @@ def train_words(row: Row, seeds: int = 0, extra: Sequence[str] = ()) -> list[str
         extra: further overrides, which decide no number.
     """
     number = max(row.seeds, seeds)
-    # The seeds of a search are its own: it compares settings by their means over them.
-    is_search = any(word.startswith("sweep=") for word in row.words)
     launched = any(word.startswith("launcher=") for word in (*row.words, *extra))
     return [
         *row.words,
-        f"sweep.repeats={number}" if is_search else f"seed=range({number})",
+        f"seed=range({number})",
         *([] if launched else ["launcher=fused"]),
         *extra,
     ]

@@ -156,10 +156,6 @@ def test_a_row_with_a_launcher_of_its_own_keeps_it():
     assert words_of("launcher=processes") == ["launcher=processes", "seed=range(3)"]
 
 
-def test_the_seeds_of_a_search_are_its_repeats():
-    assert words_of("sweep=grid") == ["sweep=grid", "sweep.repeats=3", "launcher=fused"]
-
-
 def test_more_seeds_may_be_asked_for_and_fewer_change_nothing():
     row = Row("one", "a", "b", (), 3, ())
     assert train_words(row, 5, ["launcher=basic"]) == ["seed=range(5)", "launcher=basic"]

@@ -134,7 +134,7 @@ def test_a_line_takes_the_runs_with_its_words(training):
 
 
 @pytest.mark.slow
-def test_the_seeds_of_a_search_are_its_own(training):
+def test_a_row_may_be_a_search_over_a_grid(training):
     row = replace(ROW, words=("launcher=basic", "model=mlp", "sweep=grid", "optimizer.lr=0.1,0.2"))
     row = replace(row, lines=tuple(Line("test/acc", lr, (f"optimizer.lr={lr}",)) for lr in ("0.1", "0.2")))
     assert run_row(row, OUT)

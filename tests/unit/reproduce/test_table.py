@@ -59,7 +59,7 @@ def test_source_epoch_machine_ranking_and_note_are_said():
         "From notes.",
         "Tested at the last epoch, 7.",
         "More than 41 s on 2 cores.",
-        "Further apart than 2 standard errors: l1 < mse.",
+        "All lines of one metric are further apart than 2 standard errors.",
         "One in ten lies too high.",
     ]
 
@@ -67,6 +67,16 @@ def test_source_epoch_machine_ranking_and_note_are_said():
 def test_lines_that_are_close_are_not_ranked():
     close = stands(TWO, (0.4, 0.5, 0.6), (0.45, 0.55, 0.65))
     assert "Further apart than 2 standard errors: none." in about(Shown(TWO, close))
+
+
+def test_of_many_pairs_the_shorter_list_is_told():
+    lines = tuple(Line("test/mae", name) for name in "abcd")
+    row = replace(TWO, lines=lines, note="")
+    apart_but_one = stands(row, (1, 1, 1), (2, 2, 2), (3, 3, 3), (3, 3, 3))
+    said = "All lines of one metric are further apart than 2 standard errors, but c and d."
+    assert about(Shown(row, apart_but_one))[-1] == said
+    one_is_apart = stands(row, (1, 1, 1), (2, 2, 2), (1, 1, 1), (0, 1, 5))
+    assert about(Shown(row, one_is_apart))[-1] == "Further apart than 2 standard errors: a < b, c < b."
 
 
 def test_why_a_row_is_not_complete_is_said():
