@@ -4,7 +4,7 @@ import pytest
 
 from fulgurite.reproduce.goals import Goal, shown, spread
 from fulgurite.reproduce.rows import Line
-from fulgurite.reproduce.verdicts import Figures, comparable, judge
+from fulgurite.reproduce.verdicts import Figures, comparable, goal_text, judge
 
 PERCENT = Line("test/acc", unit="percent", goal=Goal(low=0.97), stretch=Goal(low=0.98))
 # Mean 0.975; squares of the differences 25, 0 and 25 in 1e-6, so a deviation of 0.005.
