@@ -37,6 +37,7 @@ COMPANIONS = {
 }
 # Networks of which two whole batches would take a CPU many seconds.
 MEANT_FOR_A_GPU = ("experiment=cnn_best", "experiment=cnn_ensemble", "experiment=mlp_aug_gpu")
+MEANT_FOR_A_GPU += ("experiment=smnist", "experiment=psmnist")
 HAS_CUDA = torch.cuda.is_available()
 HAS_MPS = torch.backends.mps.is_available()
 NO_DEVICE = "this machine has no such device, only cpu; use trainer=auto"
