@@ -14,6 +14,8 @@ from fulgurite.errors import DataError, check_bool, check_choice, check_int
 from fulgurite.models.layers import INITS, init_weights
 
 RULES = ("cd", "pcd")
+# At which the hidden offset follows the units.
+_RATE = 0.01
 # Samples that a machine begins with, those that free energies are averaged over, and units of each that the
 # pseudo-likelihood looks at.
 _NUM_FIRST, _NUM_COMPARED, _NUM_UNITS = 10_000, 1000, 4
@@ -38,13 +40,15 @@ class BoltzmannMachine(nn.Module):
         rule: where the chain starts that the data are compared with: ``cd`` at the data, ``pcd`` where it ended last.
         steps: of the chain for each update, hidden and visible layer once each: the k of CD-k.
         num_chains: chains of ``pcd``.
-        centred: l = 1/2, and m the mean of the data once ``begin`` has seen them; else both are 0.
+        centred: m is the mean of the data once ``begin`` has seen them, l that of the hidden units over the last
+            hundred updates or so; else both are 0.
         init: of the weights: ``small``, N(0, 0.01^2) as in the guide, or a name in ``layers.INITS``.
 
     Attributes:
         up: weights W and hidden biases c.
         visible_bias: b.
         offset: m.
+        hidden_offset: l; a half at first.
         chains: of ``pcd``, num_chains x V; drawn at first by a fair coin.
 
     Raises:
@@ -52,6 +56,7 @@ class BoltzmannMachine(nn.Module):
     """
 
     offset: Tensor
+    hidden_offset: Tensor
     chains: Tensor
 
     def __init__(
@@ -72,6 +77,7 @@ class BoltzmannMachine(nn.Module):
         self.up = nn.Linear(num_visible, num_hidden)
         self.visible_bias = nn.Parameter(torch.zeros(num_visible))
         self.register_buffer("offset", torch.zeros(num_visible))
+        self.register_buffer("hidden_offset", torch.full((num_hidden,), 0.5 if centred else 0.0))
         if check_choice("init", init, ("small", *INITS)) == "small":
             nn.init.normal_(self.up.weight, std=0.01)
             nn.init.zeros_(self.up.bias)
@@ -100,13 +106,13 @@ class BoltzmannMachine(nn.Module):
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
         """E(v, h) of each pair: B x V and B x H to B."""
-        h = h - self._hidden_offset
+        h = h - self.hidden_offset
         return -((v - self.offset) * self.visible_bias).sum(dim=1) - (self.up(v - self.offset) * h).sum(dim=1)
 
     def free_energy(self, v: Tensor) -> Tensor:
         """F(v) = -log sum_h exp(-E(v, h)) of each sample, in nats: B x V to B. p(v) is exp(-F(v)) / Z."""
         heard = self.up(v - self.offset)
-        of_hidden = (functional.softplus(heard) - self._hidden_offset * heard).sum(dim=1)
+        of_hidden = (functional.softplus(heard) - self.hidden_offset * heard).sum(dim=1)
         return -((v - self.offset) * self.visible_bias).sum(dim=1) - of_hidden
 
     @torch.no_grad()
@@ -121,19 +127,19 @@ class BoltzmannMachine(nn.Module):
 
         The gradient of F(v) by W is -(p(h | v) - l) (v - m)^T, so a step of gradient descent adds to the weights what
         h and v have in common in the data, less what they have in the chain. The value itself means little. Moves the
-        chains of ``pcd`` on.
+        chains of ``pcd`` and the hidden offset on.
 
         Args:
             v: data, B x V.
         """
+        if self.centred:
+            # In place, as the chains: a fused sweep holds those of all its members in one tensor.
+            self.hidden_offset.lerp_(self(v).detach().mean(dim=0), _RATE)
         if self.rule == "pcd":
             reached = self.sample(self.chains, self.steps)
-            # In place: a fused sweep holds the chains of all its members in one tensor.
             self.chains.copy_(reached)
         else:
-            # Probabilities in the last step, which only the gradient sees, have less noise (the guide, section 3).
-            with torch.no_grad():
-                reached = self.down(draw(self(self.sample(v, self.steps - 1))))
+            reached = self.sample(v, self.steps)
         return self.free_energy(v).mean() - self.free_energy(reached).mean()
 
     @torch.no_grad()
@@ -162,13 +168,9 @@ class BoltzmannMachine(nn.Module):
             total += functional.logsigmoid(self.free_energy(flipped) - energy)
         return total * num_visible / _NUM_UNITS
 
-    @property
-    def _hidden_offset(self) -> float:
-        return 0.5 if self.centred else 0.0
-
     def _heard(self, h: Tensor) -> Tensor:
         """What the visible units hear from the hidden ones: B x H to B x V."""
-        return functional.linear(h - self._hidden_offset, self.up.weight.t(), self.visible_bias)
+        return functional.linear(h - self.hidden_offset, self.up.weight.t(), self.visible_bias)
 
 
 def draw(p: Tensor) -> Tensor:

@@ -11,11 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fulgurite.errors import check_fraction, check_int, check_sizes
+from fulgurite.errors import check_fraction, check_int, check_number, check_sizes
 from fulgurite.models.boltzmann import BoltzmannMachine, check_probabilities, first_samples, measured
 from fulgurite.models.supervised import Batch, Supervised
 
 log = logging.getLogger(__name__)
+
+# Where a checkpoint says which phase has begun.
+_BEGUN = "begun_phase"
 
 
 class DBN(Supervised):
@@ -36,6 +39,8 @@ class DBN(Supervised):
         spec: sizes and task of the data.
         hidden: width of each hidden layer.
         pretrain_epochs: epochs of each layer's machine; 0 gives the same network without pre-training.
+        pretrain_factor: weight of a machine's gradient; with plain gradient descent and momentum, its learning rate is
+            so many times that of fine-tuning.
         rule: of the machines: ``cd`` or ``pcd`` (see ``boltzmann.py``).
         steps: k of CD-k.
         num_chains: chains of ``pcd``.
@@ -53,6 +58,7 @@ class DBN(Supervised):
         spec: Mapping[str, Any],
         hidden: Sequence[int] = (500, 500, 2000),
         pretrain_epochs: int = 5,
+        pretrain_factor: float = 1.0,
         rule: str = "cd",
         steps: int = 1,
         num_chains: int = 100,
@@ -64,6 +70,8 @@ class DBN(Supervised):
         super().__init__(spec, loss)
         self.save_hyperparameters()
         self.pretrain_epochs = check_int("pretrain_epochs", pretrain_epochs, low=0)
+        self._begun = 0
+        self.pretrain_factor = check_number("pretrain_factor", pretrain_factor, above=0)
         widths = [self.num_inputs, *check_sizes("hidden", hidden)]
         self.machines = nn.ModuleList(
             BoltzmannMachine(below, above, rule, steps, num_chains, centred, init) for below, above in pairwise(widths)
@@ -72,9 +80,11 @@ class DBN(Supervised):
         self.head = nn.Linear(widths[-1], self.spec.num_outputs)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
-        # Without their phases, machines are layers: nothing would train what they need to look down.
+        # Without their phases, machines are layers: nothing would train what they look down with.
         for machine in self.machines if not pretrain_epochs else ():
-            machine.visible_bias.requires_grad_(False)
+            visible_bias = machine.visible_bias.detach()
+            del machine.visible_bias
+            machine.register_buffer("visible_bias", visible_bias)
 
     @property
     def phase(self) -> int:
@@ -101,11 +111,15 @@ class DBN(Supervised):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The loss of the whole network, with the gradient that the phase asks for."""
-        if not self.training or (phase := self.phase) > len(self.machines):
+        if not self.training or not self.pretrain_epochs:
+            return super().training_step(batch, batch_idx)
+        if (phase := self.phase) != self._begun:
+            self._begin(phase)
+        if phase > len(self.machines):
             return super().training_step(batch, batch_idx)
         with torch.no_grad():
             step = super().training_step(batch, batch_idx)
-        learned = self._machine(phase).contrast(self._below(batch[0], phase))
+        learned = self.pretrain_factor * self._machine(phase).contrast(self._below(batch[0], phase))
         return {**step, "loss": step["loss"] + (learned - learned.detach())}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -120,33 +134,34 @@ class DBN(Supervised):
 
     def on_train_start(self) -> None:
         """Say so when the run ends before the network is fine-tuned."""
-        num_epochs, last = len(self.machines) * self.pretrain_epochs, self.trainer.max_epochs or -1
-        if 0 < last <= num_epochs:
-            log.warning(
-                "%d epochs of pre-training for %d layers each leave none of the run's %d for back-propagation",
-                self.pretrain_epochs,
-                len(self.machines),
-                last,
-            )
+        number, last = len(self.machines) * self.pretrain_epochs, self.trainer.max_epochs or -1
+        if 0 < last <= number:
+            log.warning("%d epochs of pre-training leave none of the run's %d for back-propagation", number, last)
 
-    def on_train_epoch_start(self) -> None:
-        """Begin a phase: say so, and let the optimiser forget the one before."""
-        phase, number, epoch = self.phase, len(self.machines), self.trainer.current_epoch
-        if not self.pretrain_epochs or epoch != (phase - 1) * self.pretrain_epochs:
-            return
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's training metrics and its phase."""
+        super().on_train_epoch_end()
+        self.log("phase", float(self.phase))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep which phase has begun."""
+        checkpoint[_BEGUN] = self._begun
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over which phase had begun."""
+        self._begun = checkpoint.get(_BEGUN, 0)
+
+    def _begin(self, phase: int) -> None:
+        """Prepare a phase. Not in a hook of epochs: a run that goes on may pass over those."""
+        number, self._begun = len(self.machines), phase
         what = f"layer {phase} of {number} learns as a Boltzmann machine" if phase <= number else "back-propagation"
-        log.info("epoch %d begins phase %d: %s", epoch + 1, phase, what)
+        log.info("phase %d, from epoch %d on: %s", phase, self.trainer.current_epoch + 1, what)
         # Momentum of another gradient; and torch's fused SGD fails where some parameters have a state and some not.
         for optimizer in self.trainer.optimizers:
             optimizer.state.clear()
         first = first_samples(self)
         if first is not None and phase <= number:
             self._machine(phase).begin(self._below(first, phase))
-
-    def on_train_epoch_end(self) -> None:
-        """Log the epoch's training metrics and its phase."""
-        super().on_train_epoch_end()
-        self.log("phase", float(self.phase))
 
     def _machine(self, phase: int) -> BoltzmannMachine:
         machine = self.machines[phase - 1]

@@ -35,6 +35,8 @@ class RBM(Supervised):
         num_chains: chains of ``pcd``.
         centred: learn from deviations from the mean (see ``boltzmann.py``); false is the textbook's rule.
         init: ``small``, N(0, 0.01^2), or a name in ``layers.INITS``.
+        learn_epochs: epochs that the machine learns for, alone; then it stands still, and the readout learns: features
+            that do not change under it tell it more. ``null`` for both at once, all the time.
         loss: name and arguments of the readout's loss.
 
     Raises:
@@ -50,11 +52,13 @@ class RBM(Supervised):
         num_chains: int = 100,
         centred: bool = True,
         init: str = "small",
+        learn_epochs: int | None = None,
         loss: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(spec, loss)
         self.save_hyperparameters()
         check_int("hidden", hidden)
+        self.learn_epochs = None if learn_epochs is None else check_int("learn_epochs", learn_epochs, low=0)
         self.machine = BoltzmannMachine(self.num_inputs, hidden, rule, steps, num_chains, centred, init)
         # Units that are nearly always on, or off, would take the readout long. A squared length of 100, whatever the
         # width, lets it take the large steps that suit the machine.
@@ -72,11 +76,13 @@ class RBM(Supervised):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The readout's loss, with the machine's gradient beside its own; pure."""
-        step = super().training_step(batch, batch_idx)
-        if self.training:
-            learned = self.machine.contrast(batch[0].flatten(1))
-            step["loss"] = step["loss"] + (learned - learned.detach())
-        return step
+        if not self.training or not self._machine_learns():
+            return super().training_step(batch, batch_idx)
+        # By turns or at once.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.learn_epochs is None):
+            step = super().training_step(batch, batch_idx)
+        learned = self.machine.contrast(batch[0].flatten(1))
+        return {**step, "loss": step["loss"] + (learned - learned.detach())}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Collect and measure a validation batch."""
@@ -101,6 +107,9 @@ class RBM(Supervised):
         gap = free_energy_gap(self.machine, self)
         if gap is not None:
             self.log("val/free_energy_gap", gap, sync_dist=True)
+
+    def _machine_learns(self) -> bool:
+        return self.learn_epochs is None or self.trainer.current_epoch < self.learn_epochs
 
     @torch.no_grad()
     def _measure(self, stage: str, x: Tensor) -> None:

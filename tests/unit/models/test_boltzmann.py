@@ -28,6 +28,7 @@ def tiny(**options) -> BoltzmannMachine:
             parameter.normal_()
     if machine.centred:
         machine.offset.uniform_(0.2, 0.8)
+        machine.hidden_offset.uniform_(0.2, 0.8)
     return machine
 
 
@@ -42,10 +43,11 @@ def joint(machine: BoltzmannMachine) -> Tensor:
 def test_the_energy_is_the_sum_over_pairs_of_units(centred):
     machine = tiny(centred=centred)
     v, h = states(V)[11], states(H)[5]
-    m, low = (machine.offset.tolist(), 0.5) if centred else ([0.0] * V, 0.0)
+    m, low = machine.offset.tolist(), machine.hidden_offset.tolist()
+    assert centred or m + low == [0.0] * (V + H)
     w, b, c = (each.tolist() for each in (machine.up.weight, machine.visible_bias, machine.up.bias))
-    expected = -sum((v[i] - m[i]) * b[i] for i in range(V)) - sum((h[j] - low) * c[j] for j in range(H))
-    expected -= sum((h[j] - low) * w[j][i] * (v[i] - m[i]) for i in range(V) for j in range(H))
+    expected = -sum((v[i] - m[i]) * b[i] for i in range(V)) - sum((h[j] - low[j]) * c[j] for j in range(H))
+    expected -= sum((h[j] - low[j]) * w[j][i] * (v[i] - m[i]) for i in range(V) for j in range(H))
     assert machine.energy(v[None], h[None]).item() == pytest.approx(float(expected))
 
 
@@ -75,7 +77,7 @@ def test_offsets_change_no_distribution_but_the_biases_that_describe_it():
     machine, plain = tiny(centred=True), tiny(centred=False)
     with torch.no_grad():
         plain.up.bias.copy_(machine.up.bias - machine.up.weight @ machine.offset)
-        plain.visible_bias.copy_(machine.visible_bias - 0.5 * machine.up.weight.sum(dim=0))
+        plain.visible_bias.copy_(machine.visible_bias - machine.hidden_offset @ machine.up.weight)
     torch.testing.assert_close(joint(machine), joint(plain))
 
 
@@ -91,6 +93,7 @@ def test_long_chains_give_the_gradient_of_the_likelihood(rule, centred):
     machine = tiny(rule=rule, steps=30, num_chains=40_000, centred=centred)
     data = states(V)[[1, 3, 3, 14]].repeat(10_000, 1)
     torch.manual_seed(1)
+    # The gradient holds for the offset that the contrast has moved.
     found = torch.autograd.grad(machine.contrast(data), list(machine.parameters()))
     for one, expected in zip(found, exact_gradient(machine, data), strict=True):
         # Means of 40,000 numbers of size 1: 0.005 each way, in the worst of 19 about three of them.
@@ -137,6 +140,16 @@ def test_persistent_chains_go_on_where_they_ended_and_the_data_do_not_move_them(
     assert not torch.equal(machine.chains, again.chains)
 
 
+def test_the_hidden_offset_follows_the_hidden_units_on_the_data_and_nothing_else():
+    machine, plain = tiny(), tiny(centred=False)
+    data = states(V)[[1, 3, 14]]
+    expected = 0.99 * machine.hidden_offset + 0.01 * machine(data).mean(dim=0)
+    for each in (machine, plain):
+        each.contrast(data)
+    torch.testing.assert_close(machine.hidden_offset, expected)
+    assert not plain.hidden_offset.any()
+
+
 def test_a_long_chain_visits_states_as_often_as_they_are_probable():
     machine = tiny()
     torch.manual_seed(0)
@@ -178,7 +191,7 @@ def test_a_machine_begins_with_the_mean_of_its_data():
     for each in (machine, plain):
         torch.nn.init.zeros_(each.up.weight)
         each.begin(data)
-    assert machine.down(torch.zeros(1, 2)).flatten().tolist() == pytest.approx([0.99, 0.01, 0.4])
+    assert machine.down(machine.hidden_offset.unsqueeze(0)).flatten().tolist() == pytest.approx([0.99, 0.01, 0.4])
     assert machine(data.mean(dim=0, keepdim=True)).tolist() == [[0.5, 0.5]]
     assert not plain.visible_bias.any()
     assert not plain.offset.any()
