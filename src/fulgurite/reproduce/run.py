@@ -11,7 +11,7 @@ from fulgurite.errors import ConfigError, did_you_mean, is_interrupt
 from fulgurite.explain import explain
 from fulgurite.report.collect import Job, read_jobs, seed_of
 from fulgurite.reproduce.measuring import measured, take
-from fulgurite.reproduce.record import attempt, note
+from fulgurite.reproduce.record import attempt, note, read_record
 from fulgurite.reproduce.rows import Row
 from fulgurite.reproduce.standing import matches
 from fulgurite.reproduce.words import train_words
@@ -50,8 +50,9 @@ def run_row(row: Row, out: Path, seeds: int = 0, extra: Sequence[str] = ()) -> b
         if is_interrupt(caught):
             raise Stopped from caught
         raise
-    # What another process works on is that one's to record.
-    if not driver_of(folder):
+    before = read_record(folder)
+    # What another process works on is that one's to record; and runs of other words are still those of other words.
+    if not driver_of(folder) and (before is None or before.words == row.words or not error):
         note(row.words, folder, error)
     if error:
         print(f"{row.name} failed: {error}", file=sys.stderr, flush=True)

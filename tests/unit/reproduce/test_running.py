@@ -174,7 +174,10 @@ def test_a_mistake_in_the_words_is_one_line(training, capsys):
 
 
 def test_a_mistake_in_changed_words_leaves_what_is_there(finished):
-    assert not run_row(replace(ROW, words=(*ROW.words, "model.hiden=[7]")), OUT)
+    wrong = replace(ROW, words=(*ROW.words, "model.hiden=[7]"))
+    assert not run_row(wrong, OUT)
+    assert standing_in(wrong, OUT / "one") is None
+    assert values() == [(0.0, 0.1, 0.2)]
     assert len(list((OUT / "one").glob("*/result.json"))) == 3
     assert not (OUT / "earlier").exists()
 
