@@ -12,7 +12,7 @@ from fulgurite import report
 from fulgurite.reproduce.picture import picture
 from fulgurite.reproduce.rows import Topic
 from fulgurite.reproduce.standing import Shown, Standing
-from fulgurite.reproduce.table import HEAD, PREFACE, ShownTopic, about, cells, counts
+from fulgurite.reproduce.table import HEAD, PREFACE, ShownTopic, about, cells, counts, seconds_text
 from fulgurite.reproduce.words import train_command
 from fulgurite.result import write_atomically
 
@@ -33,10 +33,11 @@ def write_page(out: Path, topics: Sequence[Topic], fresh: Mapping[str, Standing 
     """
     shown = [ShownTopic(topic, tuple(Shown(row, fresh.get(row.name)) for row in topic.rows)) for topic in topics]
     num_rows = sum(len(topic.rows) for topic in topics)
+    taken = seconds_text(sum(each.record.seconds for each in fresh.values() if each))
     parts = {
         "style": _read(_SHARED / "report.css") + _read(_PAGE / "reproduce.css"),
         "script": _read(_PAGE / "theme.js"),
-        "subtitle": escape(f"{num_rows} rows, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"),
+        "subtitle": escape(f"{num_rows} rows, {taken} of training, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"),
         "counts": "".join(f'<li class="status {kind}">{escape(text)}</li>' for kind, text in counts(shown)),
         "preface": "".join(f"<li>{escape(each)}</li>" for each in PREFACE),
         "sections": "\n".join(_section(out, number, topic) for number, topic in enumerate(shown)),

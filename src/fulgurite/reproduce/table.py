@@ -99,9 +99,13 @@ def time_text(shown_row: Shown) -> str:
     if shown_row.standing is None:
         return ""
     record = shown_row.standing.record
-    size, decimals, unit = next((each for each in _TIMES if record.seconds >= 2 * each[0]), _TIMES[-1])
-    text = f"{record.seconds / size:.{decimals}f} {unit}"
-    return f"more than {text}" if record.unknown else text
+    return f"more than {seconds_text(record.seconds)}" if record.unknown else seconds_text(record.seconds)
+
+
+def seconds_text(seconds: float) -> str:
+    """``41 s``, ``3.2 min`` or ``2.5 h``."""
+    size, decimals, unit = next((each for each in _TIMES if seconds >= 2 * each[0]), _TIMES[-1])
+    return f"{seconds / size:.{decimals}f} {unit}"
 
 
 def error_text(line: Line, outcome: Outcome) -> str:

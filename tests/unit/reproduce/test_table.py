@@ -209,4 +209,5 @@ def test_the_page_shows_lines_pictures_and_links_and_escapes_all_of_it(tmp_path)
     assert '<a href="one/report.html">All runs of one</a>' in page
     assert "two/report.html" not in page
     assert '<td class="whole">97.50 ± 0.50 %</td>' in page
+    assert "2 rows, 41 s of training, " in page
     assert "{{" not in page
