@@ -98,9 +98,8 @@ class Rashid(Supervised):
         The sigmoid is undone by its inverse, the logit, and the weights by their transpose, layer by layer. That is no
         true inverse, and what comes out of the weights has any size. The book stretches each layer from 0.01 to 0.99.
         That makes a paper of middle grey, which no network has seen: one of 200 units takes most of the book's images
-        for an 8 or a 3. Here 0 keeps its meaning instead: the logits of the outputs are counted from their mean, since what
-        speaks for all digits alike speaks for none; a hidden unit that nothing speaks for stays at 0.5; and what
-        speaks for no ink is paper.
+        for an 8 or a 3. Here what speaks for all outputs, or all pixels, alike speaks for none: both are counted from
+        their mean. A hidden unit that nothing speaks for stays at 0.5, and pixels below the mean are paper.
 
         Source: Rashid, "Make your own neural network" (2016), part 3, "Inside the mind of a neural network".
 
@@ -133,10 +132,11 @@ def _stretched(rows: Tensor) -> Tensor:
 
 
 def _balanced(rows: Tensor) -> Tensor:
-    """Each row within 0.01 to 0.99, and 0 at 0.5."""
-    return 0.5 + 0.49 * rows / rows.abs().amax(1, keepdim=True)
+    """Each row within 0.1 to 0.9, and 0 at 0.5."""
+    return 0.5 + 0.4 * rows / rows.abs().amax(1, keepdim=True)
 
 
 def _inked(rows: Tensor) -> Tensor:
-    """Each row from 0.01, for 0 and less, to 0.99."""
-    return 0.01 + 0.98 * rows.clamp(min=0) / rows.amax(1, keepdim=True)
+    """Each row from 0.01, for its mean and less, to 0.99."""
+    above = (rows - rows.mean(1, keepdim=True)).clamp(min=0)
+    return 0.01 + 0.98 * above / above.amax(1, keepdim=True)

@@ -132,15 +132,24 @@ def test_the_backward_query_by_the_book_equals_its_formulas_in_numpy() -> None:
 
 def test_the_backward_query_of_a_network_of_one_path_leaves_paper_where_nothing_speaks_for_ink() -> None:
     model = Rashid(spec={**SPEC, "num_outputs": 2}, hidden=2, loss=LOSS)
-    # Output 0 hangs on hidden unit 0, that on pixel 1, and against pixel 2 half as much.
+    # Output 0 hangs on hidden unit 0, that on pixel 1, and against pixel 2 as much. Pixel 5 is another unit's.
     wih = torch.zeros(2, 6)
-    wih[0, 1], wih[0, 2], wih[1, 5] = 1.0, -0.5, 1.0
+    wih[0, 1], wih[0, 2], wih[1, 5] = 1.0, -1.0, 1.0
     for parameter, value in zip(model.parameters(), (wih, torch.tensor([[2.0, 0.0], [0.0, 0.0]])), strict=True):
         parameter.data.copy_(value)
     images = model.backquery(torch.tensor([[0.99, 0.01], [0.01, 0.99]])).view(2, 6)
     paper = torch.full((6,), 0.01)
     assert torch.allclose(images[0], paper.index_fill(0, torch.tensor([1]), 0.99))
     assert torch.allclose(images[1], paper.index_fill(0, torch.tensor([2]), 0.99))
+
+
+def test_what_speaks_for_all_pixels_alike_makes_no_ink() -> None:
+    torch.manual_seed(6)
+    model = Rashid(spec=SPEC, hidden=5, loss=LOSS)
+    targets = torch.full((4, 4), 0.01).fill_diagonal_(0.99)
+    before = model.backquery(targets)
+    model.inner.weight.data += torch.randn(5, 1)
+    assert torch.allclose(model.backquery(targets), before, atol=1e-5)
 
 
 def test_what_speaks_for_all_outputs_alike_changes_no_backward_query() -> None:
