@@ -1,12 +1,14 @@
 """The rows of the table: what is read, what is refused, and that the shipped ones can be run."""
 
 import textwrap
+from collections.abc import Sequence
 from importlib import import_module
 
 import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from fulgurite import config
 from fulgurite.config import CONF_DIR
 from fulgurite.errors import ConfigError
 from fulgurite.reproduce.goals import Goal
@@ -14,6 +16,8 @@ from fulgurite.reproduce.measures import MEASURES
 from fulgurite.reproduce.rows import Line, Row, read_topics
 from fulgurite.reproduce.standing import matches
 from fulgurite.reproduce.words import train_command, train_words
+from fulgurite.search.prepare import prepare as prepare_search
+from fulgurite.sweep import prepare
 
 TOPIC = """\
 title: Small
@@ -26,6 +30,13 @@ rows:
     lines:
       - metric: test/acc
 """
+
+
+def is_search(row: Row) -> bool:
+    """Whether the jobs are known only when the row is composed."""
+    return any(word.startswith("sweep=") for word in row.words)
+
+
 SHIPPED = {row.name: row for topic in read_topics() for row in topic.rows}
 
 
@@ -170,17 +181,33 @@ def test_each_word_of_a_shipped_row_names_an_option_that_is_there(name):
             assert (CONF_DIR / group / f"{option}.yaml").is_file(), word
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_each_line_of_a_shipped_row_is_over_one_run_a_seed(name):
-    row = SHIPPED[name]
-    if any(word.startswith("sweep=") for word in row.words):
-        pytest.skip("the jobs of a search are known when it is composed")
-    parsed = OverridesParser.create().parse_overrides(train_words(row))
-    jobs = BasicSweeper.split_arguments(parsed, None)[0]
-    if row.after and MEASURES[row.after].of_seed:
-        pytest.skip("a line is over all runs of a seed")
+def assert_one_run_a_seed(row: Row, jobs: Sequence[Sequence[str]]) -> None:
+    """Each line is over as many jobs as there are seeds; of a measure of all runs of a seed over as many each."""
     for line in row.lines:
-        assert sum(matches(job, line) for job in jobs) == row.seeds, line.name
+        own = [job for job in jobs if matches(job, line)]
+        seeds = [next(word for word in job if word.startswith("seed=")) for job in own]
+        assert len(set(seeds)) == row.seeds, (row.name, line.name)
+        assert len(own) == row.seeds or (row.after and MEASURES[row.after].of_seed), (row.name, line.name)
+
+
+@pytest.mark.parametrize("name", [name for name, row in SHIPPED.items() if not is_search(row)])
+def test_each_line_of_a_shipped_row_is_over_one_run_a_seed(name):
+    parsed = OverridesParser.create().parse_overrides(train_words(SHIPPED[name]))
+    assert_one_run_a_seed(SHIPPED[name], BasicSweeper.split_arguments(parsed, None)[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_shipped_row_can_be_planned(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = train_words(SHIPPED[name])
+    planned = prepare_search(words)
+    if planned is None:
+        config.register(prepare.swept_keys(words))
+        assert len(prepare.prepare(words).jobs) >= SHIPPED[name].seeds
+    else:
+        space, fixed = planned.search.space, planned.search.fixed
+        assert_one_run_a_seed(SHIPPED[name], [[*fixed, *space.overrides(setting)] for setting in space.grid()])
 
 
 def test_each_measure_of_a_shipped_row_can_be_imported():
