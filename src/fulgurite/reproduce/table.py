@@ -18,9 +18,9 @@ PREFACE = (
     "further apart than that, the row says so; no correction is made for the number of pairs.",
     "The deviation is that of seeds. What the choice of 10,000 test images adds, more seeds do not lessen: 0.16 points "
     "at 97.5 %, 0.05 points at 99.7 %.",
-    "S0 to S4 are the teaching notes that this table follows: S0 on MLP, CNN and RNN with scikit-learn and PyTorch, S1 on "
-    "fitting x² + 3, S2 on a network for MNIST in NumPy, S3 from the perceptron to the MLP, S4 an overview. What they say "
-    "stands under “document”.",
+    "S0 to S4 are the teaching notes that this table follows: S0 on MLP, CNN and RNN with scikit-learn and PyTorch, "
+    "S1 on fitting x² + 3, S2 on a network for MNIST in NumPy, S3 from the perceptron to the MLP, S4 an overview. What "
+    "they say stands under “document”.",
 )
 # Seconds, decimals and name of units of time; one is taken from twice its size on.
 _TIMES = ((3600, 1, "h"), (60, 1, "min"), (1, 0, "s"))
