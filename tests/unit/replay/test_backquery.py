@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fulgurite import cli
+from fulgurite import build, cli
 from fulgurite.board.events import read_values
 from fulgurite.errors import ConfigError
+from fulgurite.models.mlp import MLP
+from fulgurite.models.rashid import Rashid
 from fulgurite.replay import backquery
 from fulgurite.replay.run_folder import open_run
 
@@ -22,7 +24,15 @@ SMALL = [
     "callbacks.pictures.share_of_time=1.0",
     "callbacks.pictures.graph=false",
 ]
-PLAIN = ["data=iris", "model=rashid", "head=sigmoid", "loss=half_squares", "loss.levels=[0.01,0.99]"]
+SPEC = {
+    "task": "classification",
+    "input_shape": [1, 2, 2],
+    "num_outputs": 3,
+    "metric": "val/acc",
+    "mode": "max",
+    "head": "sigmoid",
+}
+FLAT, LABELS = {**SPEC, "input_shape": [4]}, {**SPEC, "task": "multilabel"}
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +48,6 @@ def trained(tmp_path_factory) -> Path:
 def run(trained, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return Path(shutil.copytree(trained, tmp_path / "run"))
-
-
-def made(tmp_path, monkeypatch, *words: str) -> Path:
-    monkeypatch.chdir(tmp_path)
-    assert cli.train([*words, "trainer.max_epochs=1", "test=false", "trainer.limit_train_batches=2"]) == 0
-    return next((tmp_path / "outputs").glob("*/*"))
 
 
 def test_each_digit_is_recognised_in_the_image_that_was_asked_for(run):
@@ -78,13 +82,24 @@ def test_the_picture_is_in_tensorboard_once_however_often_it_is_drawn(run):
     assert {"viz_outputs/backquery", "viz_outputs/backquery_book"} <= drawn
 
 
-def test_a_run_of_another_model_is_sent_to_another_command(tmp_path, monkeypatch):
-    run = made(tmp_path, monkeypatch, "model=mlp", "model.hidden=[8]")
-    with pytest.raises(ConfigError, match=r"needs a run of model=rashid; this one's model is MLP. .*visualise mlp"):
-        backquery.main([str(run)])
-
-
-def test_a_run_on_no_images_is_refused(tmp_path, monkeypatch):
-    run = made(tmp_path, monkeypatch, *PLAIN)
-    with pytest.raises(ConfigError, match=r"gives images of classes; this run has task .* shape \[\d\]; train on"):
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            MLP({**SPEC, "head": "none"}, hidden=[4]),
+            r"needs a run of model=rashid; this one's model is MLP. .*fulgurite visualise run$",
+        ),
+        (
+            Rashid(FLAT, hidden=4),
+            r"gives images of classes; .* task classification on samples of shape \[4\]; train on",
+        ),
+        (
+            Rashid(LABELS, hidden=4, loss={"name": "half_squares"}),
+            r"has task multilabel on samples of shape \[1, 2, 2\]",
+        ),
+    ],
+)
+def test_what_has_no_images_of_classes_to_give_is_refused(run, monkeypatch, model, message):
+    monkeypatch.setattr(build, "build_model", lambda cfg: model)
+    with pytest.raises(ConfigError, match=message):
         backquery.main([str(run)])

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from fulgurite import cli
 from fulgurite.errors import ConfigError
 from fulgurite.replay import own_digits
 from fulgurite.replay.answers import label_of
-from fulgurite.replay.run_folder import open_run
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "draw_digits.py"
 
@@ -50,19 +50,34 @@ def test_nine_of_ten_are_read_by_a_network_trained_on_a_part_of_mnist(tmp_path, 
     assert own_digits.measure(run)["own_digits/acc"] >= 0.9 - 1e-6
 
 
-def test_the_measure_is_the_share_of_right_answers(tmp_path, monkeypatch):
-    run = trained(tmp_path, monkeypatch, "model=linear", "trainer.limit_train_batches=5", "trainer.max_epochs=1")
+def standing_in(monkeypatch, **changed) -> None:
+    """Let any folder be a run on MNIST, or on something else."""
+    spec = SimpleNamespace(**{"task": "classification", "input_shape": [1, 28, 28], "num_outputs": 10, **changed})
+    run = SimpleNamespace(cfg=SimpleNamespace(data=SimpleNamespace(spec=spec)), checkpoint=Path)
+    monkeypatch.setattr(own_digits, "open_run", lambda folder: run)
 
+
+def test_the_measure_is_the_share_of_right_answers(monkeypatch):
     def always_seven(run, checkpoint, x):
         assert x.shape == (20, 28, 28)
         return torch.nn.functional.one_hot(torch.full((20,), 7), 10)
 
+    standing_in(monkeypatch)
     monkeypatch.setattr(own_digits, "predict", always_seven)
-    assert own_digits.measure(run) == {"own_digits/acc": pytest.approx(0.1)}
-    assert open_run(run).result.status == "finished"
+    assert own_digits.measure(Path("run")) == {"own_digits/acc": pytest.approx(0.1)}
 
 
-def test_a_run_on_no_digits_is_refused(tmp_path, monkeypatch):
-    run = trained(tmp_path, monkeypatch, "data=iris", "model=mlp", "model.hidden=[4]", "trainer.max_epochs=1")
-    with pytest.raises(ConfigError, match=r"needs a run on grey square images .* shape \[\d\] and \d outputs"):
-        own_digits.measure(run)
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"input_shape": [4]}, r"shape \[4\] and 10 outputs"),
+        ({"input_shape": [3, 28, 28]}, r"shape \[3, 28, 28\]"),
+        ({"input_shape": [1, 28, 20]}, r"shape \[1, 28, 20\]"),
+        ({"task": "regression"}, "has task regression"),
+        ({"num_outputs": 2}, "and 2 outputs"),
+    ],
+)
+def test_a_run_on_anything_but_digits_is_refused(monkeypatch, changed, told):
+    standing_in(monkeypatch, **changed)
+    with pytest.raises(ConfigError, match=f"needs a run on grey square images of ten digits; .*{told}"):
+        own_digits.measure(Path("run"))
