@@ -134,7 +134,7 @@ class BoltzmannMachine(nn.Module):
         """
         if self.centred:
             # In place, as the chains: a fused sweep holds those of all its members in one tensor.
-            self.hidden_offset.lerp_(self(v).detach().mean(dim=0), _RATE)
+            self.hidden_offset.mul_(1 - _RATE).add_(self(v).detach().mean(dim=0), alpha=_RATE)
         if self.rule == "pcd":
             reached = self.sample(self.chains, self.steps)
             self.chains.copy_(reached)

@@ -60,10 +60,8 @@ class RBM(Supervised):
         check_int("hidden", hidden)
         self.learn_epochs = None if learn_epochs is None else check_int("learn_epochs", learn_epochs, low=0)
         self.machine = BoltzmannMachine(self.num_inputs, hidden, rule, steps, num_chains, centred, init)
-        # Units that are nearly always on, or off, would take the readout long. A squared length of 100, whatever the
-        # width, lets it take the large steps that suit the machine.
+        # Units that are nearly always on, or off, would take the readout long.
         self.standardised = nn.BatchNorm1d(hidden, affine=False)
-        self.scale = (100 / hidden) ** 0.5
         self.readout = nn.Linear(hidden, self.spec.num_outputs)
         # The readout's loss is convex: any start will do.
         for parameter in self.readout.parameters():
@@ -71,8 +69,7 @@ class RBM(Supervised):
 
     def forward(self, x: Tensor) -> Tensor:
         """B x S to B x C."""
-        features = self.standardised(self.machine(x.flatten(1)).detach())
-        return self.unscale(self.readout(self.scale * features))
+        return self.unscale(self.readout(self.standardised(self.machine(x.flatten(1)).detach())))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The readout's loss, with the machine's gradient beside its own; pure."""
@@ -109,7 +106,7 @@ class RBM(Supervised):
             self.log("val/free_energy_gap", gap, sync_dist=True)
 
     def _machine_learns(self) -> bool:
-        return self.learn_epochs is None or self.trainer.current_epoch < self.learn_epochs
+        return self.learn_epochs is None or (self.learn_epochs > 0 and self.trainer.current_epoch < self.learn_epochs)
 
     @torch.no_grad()
     def _measure(self, stage: str, x: Tensor) -> None:

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from fulgurite.data.mnist import MNIST
 from fulgurite.models.cnn import CNN
+from fulgurite.models.dbn import DBN
 from fulgurite.models.lenet5 import LeNet5
 from fulgurite.models.linear import Linear
 from fulgurite.models.mlp import MLP
 from fulgurite.models.perceptron import Perceptron
+from fulgurite.models.rbm import RBM
 from fulgurite.models.recurrent import Recurrent
 from fulgurite.models.supervised import Supervised
 
@@ -29,6 +31,8 @@ CLASSIFIERS = {
     "cnn": (CNN, {"channels": [4, 8]}, 0.01),
     "cnn_average": (CNN, {"channels": [16, 32], "head": "average"}, 0.02),
     "lenet5": (LeNet5, {}, 0.005),
+    "rbm": (RBM, {"hidden": 64, "init": "xavier_uniform", "learn_epochs": 0}, 0.05),
+    "dbn": (DBN, {"hidden": [64], "pretrain_epochs": 0}, 0.02),
     "rnn": (Recurrent, {"cell": "rnn", "hidden": 32, "readout": "mean"}, 0.01),
     "lstm": (Recurrent, {"cell": "lstm", "hidden": 32}, 0.02),
     "gru": (Recurrent, {"cell": "gru", "hidden": 16, "layers": 2, "bidirectional": True}, 0.02),
@@ -182,7 +186,8 @@ def test_the_training_step_runs_on_parameters_given_from_outside(name: str, digi
     torch.testing.assert_close(given, other.eval()(digits[0]))
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+# The machine of an RBM has epochs of its own; see test_rbm.py.
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name != "rbm"])
 def test_every_parameter_gets_a_gradient(name: str, digits: tuple[Tensor, Tensor]) -> None:
     model = _make(name)
     model.training_step(digits, 0)["loss"].backward()
