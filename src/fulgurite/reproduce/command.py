@@ -126,7 +126,7 @@ def _listed(topics: Sequence[Topic]) -> list[str]:
 def _outcomes(shown: Shown) -> list[str]:
     """A line for each of the row's: goal, ours and verdict."""
     lines = []
-    for line, texts in zip(shown.row.lines, cells(shown), strict=True):
+    for line, texts in zip(shown.row.lines, cells(shown)[-len(shown.row.lines) :], strict=True):
         goal, ours, num, verdict = texts[3], texts[4], texts[5], texts[7]
         said = [f"goal {goal}" if goal else "", f"{ours}, n {num}" if ours else "", verdict]
         lines.append(f"    {line.name}{': ' if line.name else ''}{'; '.join(filter(None, said))}")

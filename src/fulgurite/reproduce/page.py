@@ -68,20 +68,23 @@ def _section(out: Path, number: int, shown: ShownTopic) -> str:
 
 
 def _lines(shown: Shown) -> str:
-    name = shown.row.name
+    lines = cells(shown)
+    # A row of several lines has a head, which has no verdict.
+    kinds = [""] * (len(lines) - len(shown.outcomes)) + [outcome.kind for outcome in shown.outcomes]
     return "\n".join(
-        f"<tr>{''.join(_cell(name, head, text, outcome.kind) for head, text in zip(HEAD, line, strict=True))}</tr>"
-        for line, outcome in zip(cells(shown), shown.outcomes, strict=True)
+        f"<tr>{''.join(_cell(head, text, kind) for head, text in zip(HEAD, line, strict=True))}</tr>"
+        for line, kind in zip(lines, kinds, strict=True)
     )
 
 
-def _cell(name: str, head: str, text: str, kind: str) -> str:
-    if head == "row":
-        # The further lines of a row are told by their own names.
-        return f'<th scope="row"><a href="#{name}">{text}</a></th>' if text else "<td></td>"
-    if head == "verdict":
-        return f'<td><span class="status {kind}">{escape(text)}</span></td>'
-    return f'<td class="whole">{escape(text)}</td>' if head in _WHOLE else f"<td>{escape(text)}</td>"
+def _cell(head: str, text: str, kind: str) -> str:
+    # No line ends between a number and its unit.
+    shown = re.sub("(?<=[≥≤]) | (?=%)", "\N{NO-BREAK SPACE}", escape(text))
+    if head == "row" and text:
+        return f'<th scope="row"><a href="#{text}">{shown}</a></th>'
+    if head == "verdict" and text:
+        return f'<td><span class="status {kind}">{shown}</span></td>'
+    return f'<td class="whole">{shown}</td>' if head in _WHOLE else f"<td>{shown}</td>"
 
 
 def _card(out: Path, shown: Shown) -> str:

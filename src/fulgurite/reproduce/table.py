@@ -39,24 +39,15 @@ class ShownTopic:
 
 
 def cells(shown_row: Shown) -> list[tuple[str, ...]]:
-    """What the table says of a row, a tuple as long as ``HEAD`` for each line; the first has name and time."""
-    row = shown_row.row
-    found: list[tuple[str, ...]] = []
-    for at, (line, outcome) in enumerate(zip(row.lines, shown_row.outcomes, strict=True)):
-        what = row.what if len(row.lines) == 1 else line.name if at else f"{row.what}: {line.name}"
-        found.append(
-            (
-                "" if at else row.name,
-                what,
-                line.document,
-                _goals(line),
-                outcome.ours,
-                str(outcome.num) if outcome.num else "",
-                error_text(line, outcome),
-                _verdict(shown_row, outcome),
-                "" if at or shown_row.standing is None else time_text(shown_row),
-            )
-        )
+    """What the table says of a row, as many texts as ``HEAD`` has for each line, and before several lines a head."""
+    row, is_one = shown_row.row, len(shown_row.row.lines) == 1
+    head = (row.name, row.what, *[""] * (len(HEAD) - 3), time_text(shown_row))
+    found = [] if is_one else [head]
+    for line, outcome in zip(row.lines, shown_row.outcomes, strict=True):
+        number = str(outcome.num) if outcome.num else ""
+        measured = (outcome.ours, number, error_text(line, outcome), _verdict(shown_row, outcome))
+        name, what, time = (head[0], head[1], head[-1]) if is_one else ("", line.name, "")
+        found.append((name, what, line.document, _goals(line), *measured, time))
     return found
 
 

@@ -42,10 +42,11 @@ def test_a_line_says_goal_ours_number_error_verdict_and_time():
     assert line == ("one", ONE.what, "97 %", goal, "97.50 ± 0.50 %", "3", "0.29", "met", "41 s")
 
 
-def test_further_lines_of_a_row_have_their_own_names_alone():
-    first, second = cells(Shown(TWO, RUN["two"]))
-    assert (first[0], first[1], first[8]) == ("two", "a line: mse", "more than 41 s")
-    assert (second[0], second[1], second[4], second[8]) == ("", "l1", "0.1000 ± 0.0000", "")
+def test_a_row_of_several_lines_has_a_head_and_lines_with_names():
+    head, first, second = cells(Shown(TWO, RUN["two"]))
+    assert head == ("two", "a line", "", "", "", "", "", "", "more than 41 s")
+    assert first == ("", "mse", "", "", "0.5000 ± 0.1000", "3", "0.058", "no goal", "")
+    assert (second[0], second[1], second[4]) == ("", "l1", "0.1000 ± 0.0000")
 
 
 def test_a_row_that_needs_a_gpu_says_so_while_it_is_open():
@@ -208,6 +209,6 @@ def test_the_page_shows_lines_pictures_and_links_and_escapes_all_of_it(tmp_path)
     assert '<img alt="a &lt;net&gt; | work: plane of seed-0" src="data:image/png;base64,iVBORyBvZiA="' in page
     assert '<a href="one/report.html">All runs of one</a>' in page
     assert "two/report.html" not in page
-    assert '<td class="whole">97.50 ± 0.50 %</td>' in page
+    assert '<td class="whole">97.50 ± 0.50\N{NO-BREAK SPACE}%</td>' in page
     assert "2 rows, 41 s of training, " in page
     assert "{{" not in page
