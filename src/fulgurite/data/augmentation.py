@@ -70,8 +70,8 @@ class Rotate(Affine):
 
     Args:
         degrees: the largest angle, in [0, 180].
-        angles: ``any`` between -degrees and degrees, uniform; or ``three``: -degrees, 0 and degrees, as in Rashid, "Make
-            your own neural network" (2016), part 3, which trains on each image and on copies turned by +-10 degrees.
+        angles: ``any`` between -degrees and degrees, uniform; or ``three``: -degrees, 0 and degrees, as in Rashid,
+            "Make your own neural network" (2016), part 3, which trains on each image and on two turned copies.
 
     Raises:
         ConfigError: naming the argument, its value and what is allowed.
