@@ -45,6 +45,7 @@ class DBN(Supervised):
         steps: k of CD-k.
         num_chains: chains of ``pcd``.
         centred: machines learn from deviations from the mean (see ``boltzmann.py``); false is the textbook's rule.
+        mean_field: with ``cd``, probabilities in the place of the chain's last visible states (see ``boltzmann.py``).
         dropout: probability of zeroing a hidden unit in fine-tuning, in [0, 1).
         init: ``small``, N(0, 0.01^2), or a name in ``layers.INITS``; the head starts at zero.
         loss: name and arguments of the loss.
@@ -63,6 +64,7 @@ class DBN(Supervised):
         steps: int = 1,
         num_chains: int = 100,
         centred: bool = True,
+        mean_field: bool = True,
         dropout: float = 0.0,
         init: str = "xavier_uniform",
         loss: Mapping[str, Any] | None = None,
@@ -74,7 +76,8 @@ class DBN(Supervised):
         self.pretrain_factor = check_number("pretrain_factor", pretrain_factor, above=0)
         widths = [self.num_inputs, *check_sizes("hidden", hidden)]
         self.machines = nn.ModuleList(
-            BoltzmannMachine(below, above, rule, steps, num_chains, centred, init) for below, above in pairwise(widths)
+            BoltzmannMachine(below, above, rule, steps, num_chains, centred, mean_field, init)
+            for below, above in pairwise(widths)
         )
         self.dropout = nn.Dropout(check_fraction("dropout", dropout))
         self.head = nn.Linear(widths[-1], self.spec.num_outputs)

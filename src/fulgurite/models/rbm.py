@@ -34,9 +34,11 @@ class RBM(Supervised):
         steps: k of CD-k.
         num_chains: chains of ``pcd``.
         centred: learn from deviations from the mean (see ``boltzmann.py``); false is the textbook's rule.
+        mean_field: with ``cd``, probabilities in the place of the chain's last visible states (see ``boltzmann.py``).
         init: ``small``, N(0, 0.01^2), or a name in ``layers.INITS``.
-        learn_epochs: epochs that the machine learns for, alone; then it stands still, and the readout learns: features
-            that do not change under it tell it more. ``null`` for both at once, all the time.
+        learn_epochs: epochs that the machine learns for, alone, its gradient weighed less from epoch to epoch; then it
+            stands still, and the readout learns: features that do not change under it tell it more. ``null`` for both
+            at once, all the time.
         loss: name and arguments of the readout's loss.
 
     Raises:
@@ -51,6 +53,7 @@ class RBM(Supervised):
         steps: int = 1,
         num_chains: int = 100,
         centred: bool = True,
+        mean_field: bool = True,
         init: str = "small",
         learn_epochs: int | None = None,
         loss: Mapping[str, Any] | None = None,
@@ -59,9 +62,11 @@ class RBM(Supervised):
         self.save_hyperparameters()
         check_int("hidden", hidden)
         self.learn_epochs = None if learn_epochs is None else check_int("learn_epochs", learn_epochs, low=0)
-        self.machine = BoltzmannMachine(self.num_inputs, hidden, rule, steps, num_chains, centred, init)
-        # Units that are nearly always on, or off, would take the readout long.
+        self.machine = BoltzmannMachine(self.num_inputs, hidden, rule, steps, num_chains, centred, mean_field, init)
+        # Units that are nearly always on, or off, would take the readout long. A squared length of 100, whatever the
+        # width, lets it take the large steps that suit the machine.
         self.standardised = nn.BatchNorm1d(hidden, affine=False)
+        self.scale = (100 / hidden) ** 0.5
         self.readout = nn.Linear(hidden, self.spec.num_outputs)
         # The readout's loss is convex: any start will do.
         for parameter in self.readout.parameters():
@@ -69,16 +74,18 @@ class RBM(Supervised):
 
     def forward(self, x: Tensor) -> Tensor:
         """B x S to B x C."""
-        return self.unscale(self.readout(self.standardised(self.machine(x.flatten(1)).detach())))
+        features = self.standardised(self.machine(x.flatten(1)).detach())
+        return self.unscale(self.readout(self.scale * features))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The readout's loss, with the machine's gradient beside its own; pure."""
-        if not self.training or not self._machine_learns():
+        weight = self._machines_weight() if self.training else 0.0
+        if not weight:
             return super().training_step(batch, batch_idx)
         # By turns or at once.
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.learn_epochs is None):
             step = super().training_step(batch, batch_idx)
-        learned = self.machine.contrast(batch[0].flatten(1))
+        learned = weight * self.machine.contrast(batch[0].flatten(1))
         return {**step, "loss": step["loss"] + (learned - learned.detach())}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -105,8 +112,11 @@ class RBM(Supervised):
         if gap is not None:
             self.log("val/free_energy_gap", gap, sync_dist=True)
 
-    def _machine_learns(self) -> bool:
-        return self.learn_epochs is None or (self.learn_epochs > 0 and self.trainer.current_epoch < self.learn_epochs)
+    def _machines_weight(self) -> float:
+        """Of the machine's gradient; 0 when it stands still."""
+        if self.learn_epochs is None:
+            return 1.0
+        return max(0.0, 1 - self.trainer.current_epoch / self.learn_epochs) if self.learn_epochs else 0.0
 
     @torch.no_grad()
     def _measure(self, stage: str, x: Tensor) -> None:

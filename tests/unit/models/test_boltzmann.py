@@ -90,7 +90,7 @@ def exact_gradient(machine: BoltzmannMachine, data: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("rule", ["cd", "pcd"])
 @pytest.mark.parametrize("centred", [True, False])
 def test_long_chains_give_the_gradient_of_the_likelihood(rule, centred):
-    machine = tiny(rule=rule, steps=30, num_chains=40_000, centred=centred)
+    machine = tiny(rule=rule, steps=30, num_chains=40_000, centred=centred, mean_field=False)
     data = states(V)[[1, 3, 3, 14]].repeat(10_000, 1)
     torch.manual_seed(1)
     # The gradient holds for the offset that the contrast has moved.
@@ -102,7 +102,7 @@ def test_long_chains_give_the_gradient_of_the_likelihood(rule, centred):
 
 
 def test_one_step_of_contrastive_divergence_is_far_from_the_likelihood_where_chains_mix_slowly():
-    machine = tiny(steps=1, centred=False)
+    machine = tiny(steps=1, centred=False, mean_field=False)
     data = states(V)[[1, 3, 3, 14]].repeat(5_000, 1)
     torch.manual_seed(1)
     found = torch.autograd.grad(machine.contrast(data), list(machine.parameters()))
@@ -113,7 +113,7 @@ def test_one_step_of_contrastive_divergence_is_far_from_the_likelihood_where_cha
 def test_an_update_is_what_the_data_have_in_common_less_what_the_chain_has(monkeypatch):
     # Two visible units and one hidden: W = (ln 3, 0), b = (0, ln 3), c = 0; data (1, 0). p(h = 1 | v) = 3/4, drawn 1;
     # p(v = 1 | h = 1) = (3/4, 3/4), drawn (0, 1); p(h = 1 | (0, 1)) = 1/2.
-    machine = BoltzmannMachine(2, 1, centred=False).double()
+    machine = BoltzmannMachine(2, 1, centred=False, mean_field=False).double()
     with torch.no_grad():
         machine.up.weight.copy_(torch.tensor([[math.log(3), 0.0]]))
         machine.visible_bias.copy_(torch.tensor([0.0, math.log(3)]))
