@@ -16,6 +16,7 @@ _MODULES = {
     "predict": "fulgurite.replay.predict",
     "backquery": "fulgurite.replay.backquery",
     "visualise": "fulgurite.replay.visualise",
+    "parameters": "fulgurite.replay.parameters",
     "rerun": "fulgurite.replay.rerun",
     "board": "fulgurite.board.server",
     "report": "fulgurite.sweep.report",

@@ -14,6 +14,7 @@ COMMANDS = {
     "predict": "let a finished run label images, or compute y for a CSV of x",
     "backquery": "ask a network of model=rashid backwards: which image belongs to each digit",
     "visualise": "make the images that excite each output, filter or unit of a network most",
+    "parameters": "show the weights of networks layer by layer, and several side by side",
     "rerun": "repeat a run from its recorded config and compare the numbers",
     "board": "look at runs and sweeps in TensorBoard",
     "report": "a page of a sweep to look at, mail and print, and figures for a paper",
