@@ -35,8 +35,10 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     from_paper = grey - paper
     distance = from_paper if from_paper.max() >= -from_paper.min() else -from_paper
     strongest = distance.max()
-    if strongest < max(LEAST_CONTRAST, _GRAIN * noise):
+    if strongest < LEAST_CONTRAST:
         raise ValueError(f"is blank: its tones differ by {np.ptp(grey):.0f} of 255")
+    if strongest < _GRAIN * noise:
+        raise ValueError("shows nothing that stands out from the grain of its edge")
     ink = np.clip(distance / strongest, 0, 1)
     ink[ink < max(_PAPER, min(0.5, _GRAIN * noise / strongest))] = 0
     return _without_specks(ink)

@@ -164,6 +164,12 @@ def test_a_wholly_transparent_picture_is_blank(tmp_path):
         read_digit(save(tmp_path / "clear.png", np.zeros((20, 20, 4), dtype=np.uint8)))
 
 
+def test_noise_alone_is_no_digit(tmp_path):
+    noise = np.random.default_rng(3).integers(0, 255, (40, 40), dtype=np.uint8)
+    with pytest.raises(DataError, match=r"noise\.png shows nothing that stands out from the grain of its edge; give a"):
+        read_digit(save(tmp_path / "noise.png", noise))
+
+
 def test_what_is_no_picture_is_refused(tmp_path):
     text = tmp_path / "notes.png"
     text.write_text("not a picture")
