@@ -42,8 +42,8 @@ class BoltzmannMachine(nn.Module):
         num_chains: chains of ``pcd``.
         centred: m is the mean of the data once ``begin`` has seen them, l that of the hidden units over the last
             hundred updates or so; else both are 0.
-        mean_field: with ``cd``, take the probabilities of the chain's last visible layer for its states: less noise, and
-            a gradient that is a little biased (the guide, section 3).
+        mean_field: with ``cd``, take probabilities of the chain's last visible layer for its states: less noise, and a
+            gradient that is a little biased (the guide, section 3).
         init: of the weights: ``small``, N(0, 0.01^2) as in the guide, or a name in ``layers.INITS``.
 
     Attributes:

@@ -84,6 +84,16 @@ class DBN(Supervised):
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
         # Without their phases, machines are layers: nothing would train what they look down with.
+        for phase in range(1, len(widths)) if not pretrain_epochs else ():
+            layer = self._machine(phase)
+            visible_bias = layer.visible_bias.detach()
+            del layer.visible_bias
+            layer.register_buffer("visible_bias", visible_bias)
+        self.dropout = nn.Dropout(check_fraction("dropout", dropout))
+        self.head = nn.Linear(widths[-1], self.spec.num_outputs)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
+        # Without their phases, machines are layers: nothing would train what they look down with.
         for machine in self.machines if not pretrain_epochs else ():
             visible_bias = machine.visible_bias.detach()
             del machine.visible_bias

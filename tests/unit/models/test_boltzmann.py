@@ -127,6 +127,18 @@ def test_an_update_is_what_the_data_have_in_common_less_what_the_chain_has(monke
     torch.testing.assert_close(-machine.up.bias.grad, torch.tensor([0.75 - 0.5]).double())
 
 
+def test_the_mean_field_of_the_last_visible_layer_takes_the_place_of_its_states():
+    machine = tiny(steps=2, centred=False)
+    data = states(V)[[1, 7]]
+    torch.manual_seed(3)
+    found = torch.autograd.grad(machine.contrast(data), machine.up.weight)[0]
+    torch.manual_seed(3)
+    reached = machine.down(draw(machine(machine.sample(data, 1)))).detach()
+    assert 0 < reached.min() <= reached.max() < 1
+    expected = (machine(reached).T @ reached - machine(data).T @ data) / 2
+    torch.testing.assert_close(found, expected.detach())
+
+
 def test_persistent_chains_go_on_where_they_ended_and_the_data_do_not_move_them():
     machine, again = (tiny(rule="pcd", num_chains=50) for _ in range(2))
     for number, data in enumerate((states(V), states(V).flip(0)[:3])):
