@@ -4,6 +4,7 @@ Shapes: C classes, K channels, H height, W width.
 """
 
 import argparse
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +66,7 @@ def main(argv: list[str]) -> int:
         table.add_row(str(asked), str(guess), f"{row[guess]:.3f}")
     console.print(table)
     console.print(f"{answers.num_right} of {len(answers.guesses)} are taken for what was asked.")
-    console.print(f"Wrote {folder}{' and the picture in TensorBoard' if on_board else ''}", soft_wrap=True)
+    console.print(f"Wrote {os.path.relpath(folder)}{' and the picture in TensorBoard' if on_board else ''}", soft_wrap=True)
     return 0
 
 

@@ -4,6 +4,7 @@ Shapes: N images.
 """
 
 import argparse
+import os
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> int:
     name = _OUTPUTS if args.layer is None else args.layer
     path = run.folder / "visualise" / f"{name}.png"
     on_board = _write(run, figure, path, name)
-    print(f"Wrote {path}{' and the picture in TensorBoard' if on_board else ''}")
+    print(f"Wrote {os.path.relpath(path)}{' and the picture in TensorBoard' if on_board else ''}")
     return 0
 
 
