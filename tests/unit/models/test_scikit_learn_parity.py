@@ -161,7 +161,11 @@ SOLVERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+def some_slow(names: Any, *quick: str) -> list[Any]:
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("solver", some_slow(SOLVERS, "adam", "adaptive"))
 def test_the_training_curve_of_its_classifier_is_ours(compose_config, solver) -> None:
     words, options = SOLVERS[solver]
     pair = prepare(compose_config, *IRIS, "model.hidden=[20]", "model.activation=tanh", *words)
@@ -171,7 +175,7 @@ def test_the_training_curve_of_its_classifier_is_ours(compose_config, solver) ->
     np.testing.assert_allclose(ours, theirs, rtol=1e-5 if solver == "adam" else 1e-6)
 
 
-@pytest.mark.parametrize("solver", ["nesterov", "adam"])
+@pytest.mark.parametrize("solver", some_slow(["nesterov", "adam"], "nesterov"))
 def test_the_training_curve_of_its_regressor_is_ours(compose_config, solver) -> None:
     words, options = SOLVERS[solver]
     pair = prepare(compose_config, *PLANE, "model.hidden=[20]", *words)

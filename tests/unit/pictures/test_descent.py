@@ -70,6 +70,7 @@ def test_the_surface_of_a_network_is_the_loss_that_it_has_with_those_weights(com
     assert found[0] > found[-1]
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_preset_ends_in_the_deepest_band(compose_config, tmp_path):
     trained(compose_config, "trainer.max_epochs=25")
     pixels = np.asarray(Image.open(tmp_path / "figures" / "surface.png").convert("RGB")).astype(int)

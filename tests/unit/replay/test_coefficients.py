@@ -20,13 +20,15 @@ def finished(compose_config, folder, *words: str):
     return cfg
 
 
-@pytest.mark.parametrize("preset", ["linear_regression", "linear_regression_5"])
+@pytest.mark.parametrize("preset", [pytest.param("linear_regression", marks=pytest.mark.slow), "linear_regression_5"])
 def test_the_presets_come_to_the_coefficients_of_least_squares(compose_config, tmp_path, preset) -> None:
     finished(compose_config, tmp_path, f"experiment={preset}")
     assert 0 <= measure(tmp_path)["coefficients/standard_errors"] < 0.05
 
 
-@pytest.mark.parametrize(("of_weight", "of_bias", "expected"), [(3, 0, 3), (1, -2, 2)])
+@pytest.mark.parametrize(
+    ("of_weight", "of_bias", "expected"), [pytest.param(3, 0, 3, marks=pytest.mark.slow), (1, -2, 2)]
+)
 def test_the_distance_is_counted_in_standard_errors(compose_config, tmp_path, of_weight, of_bias, expected) -> None:
     from fulgurite.build import build
 
