@@ -22,7 +22,7 @@ MAY_COMPOSE |= {"devices", "hydra_job", "job", "plan.jobs", *(f"sweep.{name}" fo
 SHARED = {"fulgurite.errors", "fulgurite.randomness", "fulgurite.spec"}
 MODEL_BASE = {
     f"fulgurite.models.{name}" for name in ("gradient_norm", "heads", "layers", "losses", "scores", "supervised")
-} | {"fulgurite.models.boltzmann"}
+} | {"fulgurite.models.boltzmann", "fulgurite.models.boltzmann_measures"}
 # Imported before a job starts, or by what reads run folders: importing torch takes seconds.
 LIGHT = ("cli", "config", "errors", "spec", "randomness", "result", "help", "explain", "hydra_app", "job")
 LIGHT += ("plan.command", "plan.jobs", "search.plan", "search.prepare")

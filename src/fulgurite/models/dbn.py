@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from fulgurite.errors import check_fraction, check_int, check_number, check_sizes
-from fulgurite.models.boltzmann import BoltzmannMachine, check_probabilities, first_samples, measured
+from fulgurite.models.boltzmann import BoltzmannMachine
+from fulgurite.models.boltzmann_measures import check_probabilities, first_samples, measured
 from fulgurite.models.supervised import Batch, Supervised
 
 log = logging.getLogger(__name__)
@@ -89,15 +90,6 @@ class DBN(Supervised):
             visible_bias = layer.visible_bias.detach()
             del layer.visible_bias
             layer.register_buffer("visible_bias", visible_bias)
-        self.dropout = nn.Dropout(check_fraction("dropout", dropout))
-        self.head = nn.Linear(widths[-1], self.spec.num_outputs)
-        for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)
-        # Without their phases, machines are layers: nothing would train what they look down with.
-        for machine in self.machines if not pretrain_epochs else ():
-            visible_bias = machine.visible_bias.detach()
-            del machine.visible_bias
-            machine.register_buffer("visible_bias", visible_bias)
 
     @property
     def phase(self) -> int:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fulgurite.errors import check_int
-from fulgurite.models.boltzmann import BoltzmannMachine, check_probabilities, first_samples, free_energy_gap, measured
+from fulgurite.models.boltzmann import BoltzmannMachine
+from fulgurite.models.boltzmann_measures import check_probabilities, first_samples, free_energy_gap, measured
 from fulgurite.models.supervised import Batch, Supervised
 
 

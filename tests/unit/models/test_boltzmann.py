@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from fulgurite.errors import ConfigError, DataError
-from fulgurite.models.boltzmann import BoltzmannMachine, check_probabilities, draw, free_energy_gap, measured
+from fulgurite.models.boltzmann import BoltzmannMachine, draw
+from fulgurite.models.boltzmann_measures import check_probabilities, free_energy_gap, measured
 
 V, H = 4, 3
 

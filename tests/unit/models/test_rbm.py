@@ -9,7 +9,7 @@ import torch
 from fulgurite.build import Run, build
 from fulgurite.errors import ConfigError, DataError
 from fulgurite.fit import fit
-from fulgurite.models.boltzmann import free_energy_gap
+from fulgurite.models.boltzmann_measures import free_energy_gap
 from fulgurite.models.rbm import RBM
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")
