@@ -66,7 +66,8 @@ def main(argv: list[str]) -> int:
         table.add_row(str(asked), str(guess), f"{row[guess]:.3f}")
     console.print(table)
     console.print(f"{answers.num_right} of {len(answers.guesses)} are taken for what was asked.")
-    console.print(f"Wrote {os.path.relpath(folder)}{' and the picture in TensorBoard' if on_board else ''}", soft_wrap=True)
+    also = " and the picture in TensorBoard" if on_board else ""
+    console.print(f"Wrote {os.path.relpath(folder)}{also}", soft_wrap=True)
     return 0
 
 
