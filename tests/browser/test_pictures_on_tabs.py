@@ -25,7 +25,7 @@ OF_DIGITS = ("viz_data/samples", "viz_outputs/confusion", "viz_outputs/most_wron
 IMAGES = {
     "cnn": (*OF_DIGITS, "viz_inside/maps_first", "viz_inside/maps_last", "viz_weights_first_layer/filters"),
     "gru": (*OF_DIGITS, "viz_inside/state"),
-    "curve": ("viz_outputs/fit",),
+    "curve": ("viz_outputs/fit", "viz_outputs/misfit"),
 }
 LAYERS = {"cnn": ("net.0", "net.3", "net.7"), "gru": ("cell", "head"), "curve": ("net.1", "net.2", "net.4")}
 WEIGHTS = {

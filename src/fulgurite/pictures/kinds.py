@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fulgurite.pictures import backwards, boltzmann, data, descent, inside, outputs, over_epochs, weights
+from fulgurite.pictures import backwards, boltzmann, data, descent, inside, misfit, outputs, over_epochs, weights
 from fulgurite.pictures.board import Drawn
 from fulgurite.pictures.scene import Scene
 
@@ -31,6 +31,7 @@ KINDS = (
     Kind("forgetting", 0.024, over_epochs.has_forgetting, over_epochs.draw_forgetting),
     Kind("gradients of layers", 0.012, over_epochs.has_gradients, over_epochs.draw_gradients),
     Kind("fit", 0.012, data.has_fit, data.draw_fit),
+    Kind("misfit", 0.012, misfit.has_misfit, misfit.draw_misfit),
     Kind("plane", 0.015, data.has_plane, data.draw_plane),
     Kind("loss surface", 0.150, descent.has_surface, descent.draw_surface),
     Kind("confusion matrix", 0.012, outputs.has_matrix, outputs.draw_matrix),
