@@ -4,8 +4,8 @@ Shapes: N images.
 """
 
 import argparse
-import os
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
