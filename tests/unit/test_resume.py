@@ -14,8 +14,8 @@ from fulgurite import cli, resume
 from fulgurite.job import run_job
 from fulgurite.models.supervised import Supervised
 from fulgurite.result import read_result
+from fulgurite.sweep.another import differences
 from fulgurite.sweep.folder import only_driver
-from fulgurite.sweep.record import differences
 from fulgurite.training.checkpoint import load_checkpoint
 from fulgurite.training.curves import read_rows
 

@@ -10,6 +10,7 @@ import yaml
 
 from fulgurite import config
 from fulgurite.errors import ConfigError
+from fulgurite.leaves import deciding_leaves
 from fulgurite.places import named_place
 from fulgurite.replay.run_folder import read_config
 from fulgurite.report.beside import Pair, code_of_runs, of_runs, of_sweeps, print_pairs
@@ -17,7 +18,7 @@ from fulgurite.report.collect import collect
 from fulgurite.report.leaderboard import nearest
 from fulgurite.report.runs import is_run, is_sweep
 from fulgurite.result import read_result
-from fulgurite.sweep.record import leaves, recorded_base, recorded_values
+from fulgurite.sweep.record import recorded_base, recorded_values
 
 _EXAMPLES = """examples:
   fulgurite diff outputs/mnist/RUN outputs/mnist/RUN
@@ -91,7 +92,7 @@ def _of_runs(one: Path, other: Path) -> dict[str, list[Pair]]:
 def _config(folder: Path) -> dict[str, Any]:
     cfg = read_config(folder)
     cfg.folder = str(folder)
-    return dict(leaves(config.resolve(cfg)))
+    return dict(deciding_leaves(config.resolve(cfg)))
 
 
 def _derived(one: Path, other: Path) -> set[str]:
@@ -106,7 +107,9 @@ def _interpolations(folder: Path) -> dict[str, str]:
         raw = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, ValueError, yaml.YAMLError):
         return {}
-    return {key: value for key, value in leaves(raw) if isinstance(value, str) and _INTERPOLATION.fullmatch(value)}
+    return {
+        key: value for key, value in deciding_leaves(raw) if isinstance(value, str) and _INTERPOLATION.fullmatch(value)
+    }
 
 
 def _of_sweeps(one: Path, other: Path) -> dict[str, list[Pair]]:
@@ -121,5 +124,5 @@ def _fixed(folder: Path, swept: set[str]) -> dict[str, Any]:
     own = recorded_values(folder)
     # A group that is varied, such as model, takes its keys along.
     groups = tuple(f"{key}." for key in swept)
-    known = dict(leaves(recorded_base(folder)))
+    known = dict(deciding_leaves(recorded_base(folder)))
     return {key: value for key, value in known.items() if key not in own and not key.startswith(groups)}

@@ -13,9 +13,10 @@ from fulgurite.search.overrides import fixed_words, is_continuous
 from fulgurite.search.plan import Search, read
 from fulgurite.search.proposals import num_settings
 from fulgurite.search.settings import Settings
+from fulgurite.sweep.another import refuse_another
 from fulgurite.sweep.folder import folder_of_sweep
 from fulgurite.sweep.record import Planned as Composed
-from fulgurite.sweep.record import planned, refuse_another
+from fulgurite.sweep.record import planned
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

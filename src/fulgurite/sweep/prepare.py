@@ -12,9 +12,10 @@ from fulgurite import config
 from fulgurite.devices import refuse_many_devices
 from fulgurite.errors import ConfigError
 from fulgurite.explain import explain
+from fulgurite.sweep.another import refuse_another
 from fulgurite.sweep.folder import folder_of_sweep, only_driver
 from fulgurite.sweep.limits import limits_of
-from fulgurite.sweep.record import Planned, Sought, planned, refuse_another, write_record
+from fulgurite.sweep.record import Planned, Sought, planned, write_record
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -1,9 +1,9 @@
-"""The record of a sweep, ``sweep.json``: what was typed, what is varied, each job's config; and what it refuses."""
+"""The record of a sweep, ``sweep.json``: what was typed, what is varied, and each job's config."""
 
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,8 @@ from fulgurite import config
 from fulgurite.board.experiment import write_experiment
 from fulgurite.board.values import ABSENT, text_of
 from fulgurite.errors import ConfigError
-from fulgurite.result import FILE_NAME, INDIFFERENT, ONLOOKERS, git_state, uncommitted, versions, write_atomically
-from fulgurite.resume import record_in
+from fulgurite.leaves import all_leaves
+from fulgurite.result import git_state, uncommitted, versions, write_atomically
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -23,10 +23,6 @@ RECORD = "sweep.json"
 PATCH = "uncommitted.patch"
 _LARGEST_PATCH = 1_000_000
 _KINDS = {"overrides": list, "swept": dict, "num_jobs": int, "config": dict, "jobs": list}
-# Differences shown of two configs.
-_MOST_SHOWN = 5
-_ONLOOKERS = tuple(f"callbacks.{name}" for name in ONLOOKERS)
-_REMEDY = "choose another sweep.name"
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ def write_record(
 
     Where the jobs are known, TensorBoard's record of the sweep is written, too.
     """
-    typed = {**(sought.domains if sought else {}), **_values(overrides)}
+    typed = {**(sought.domains if sought else {}), **values_of(overrides)}
     base = jobs[0].config if jobs else {}
     plain = {
         "name": folder.name,
@@ -111,7 +107,7 @@ def _texts(key: str, jobs: Sequence[Planned]) -> list[str]:
 
 def _plain(job: Planned, base: Mapping[str, Any]) -> dict[str, Any]:
     """Overrides and fingerprint of a job, and what its config has other than ``base``."""
-    one, own = dict(_all_leaves(base)), dict(_all_leaves(job.config))
+    one, own = dict(all_leaves(base)), dict(all_leaves(job.config))
     return {
         "overrides": job.overrides,
         "fingerprint": config.fingerprint(dict(job.config)) if job.config else "",
@@ -128,6 +124,12 @@ def recorded_keys(folder: Path) -> list[str]:
 def recorded_values(folder: Path) -> dict[str, str]:
     """What the sweep in ``folder`` varies, with the values as they were typed; empty when there is no record."""
     return dict(_record(folder).get("swept", {}))
+
+
+def was_search(folder: Path) -> bool | None:
+    """Whether the sweep in ``folder`` is a search; ``None`` where it is not known."""
+    found = _record(folder).get("is_search")
+    return found if isinstance(found, bool) else None
 
 
 def recorded_base(folder: Path) -> dict[str, Any]:
@@ -172,100 +174,7 @@ def _record(folder: Path) -> dict[str, Any]:
     return {name: value for name, value in record.items() if isinstance(value, _KINDS.get(name, object))}
 
 
-def refuse_another(folder: Path, swept: Sequence[str], jobs: Sequence[Planned], is_search: bool = False) -> None:
-    """Refuse jobs that do not belong to the sweep in ``folder``.
-
-    Raises:
-        ConfigError: when that sweep varies other keys, is a search and this one is not, or its jobs have another
-            config, with the difference.
-    """
-    was_search = _record(folder).get("is_search", is_search)
-    if was_search != is_search:
-        kinds = ("all combinations of values", "a search")
-        raise ConfigError(f"the sweep {folder.name} is {kinds[was_search]}, this command {kinds[is_search]}; {_REMEDY}")
-    recorded = recorded_keys(folder)
-    if recorded and set(recorded) != set(swept):
-        raise ConfigError(
-            f"the sweep {folder.name} varies {_listed(recorded)}, this command {_listed(swept)}; {_REMEDY}"
-        )
-    results = {path.parent: record_in(path.parent) for path in sorted(folder.glob(f"*/{FILE_NAME}"))}
-    known = {_setting(result.overrides, swept): (path, result) for path, result in results.items() if result}
-    met = False
-    for job in jobs:
-        path, result = known.get(_setting(job.overrides, swept), (None, None))
-        if path is None or result is None or not result.fingerprint:
-            continue
-        met = True
-        if job.config and config.fingerprint(dict(job.config)) != result.fingerprint:
-            title = config.describe(job.overrides, only=swept, between=" ")
-            raise ConfigError(_changed(folder, title, differences(_recorded_config(path), job.config)))
-    if jobs and known and not met:
-        then, now = (_rest(each, swept) for each in (next(iter(known.values()))[1].overrides, jobs[0].overrides))
-        # All jobs are new: what is not swept must be what it was for the others.
-        if then != now:
-            raise ConfigError(_changed(folder, "its jobs", differences(then, now)))
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """``optimizer.lr: 0.1 then, 0.2 now`` for each number of a run that two plain configs decide differently."""
-    one, other = (dict(leaves(each)) for each in (old, new))
-    keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
-    return [f"{key}: {one.get(key, 'absent')} then, {other.get(key, 'absent')} now" for key in keys]
-
-
-def _changed(folder: Path, what: str, found: Sequence[str]) -> str:
-    shown = list(found[:_MOST_SHOWN]) or ["it cannot be read any more"]
-    if len(found) > _MOST_SHOWN:
-        shown.append(f"and {len(found) - _MOST_SHOWN} more")
-    how = "; ".join(shown)
-    return f"the sweep {folder.name} has {what} with another config: {how}; take the change back, or {_REMEDY}"
-
-
-def _setting(overrides: Sequence[str], swept: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    values = _values(overrides)
-    return tuple(sorted((key, values.get(key, "")) for key in swept))
-
-
-def _rest(overrides: Sequence[str], swept: Sequence[str]) -> dict[str, str]:
-    """What is overridden for all jobs alike, and decides numbers."""
-    left_out = (*INDIFFERENT, "hydra")
-    values = _values(overrides).items()
-    return {key: value for key, value in values if key not in swept and key.partition(".")[0] not in left_out}
-
-
-def _values(overrides: Sequence[str]) -> dict[str, str]:
+def values_of(overrides: Sequence[str]) -> dict[str, str]:
+    """Keys of overrides with their values as they were typed."""
     pairs = (override.partition("=") for override in overrides)
     return {key.lstrip("+~"): value for key, _, value in pairs}
-
-
-def _recorded_config(folder: Path) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    try:
-        cfg = OmegaConf.load(folder / ".hydra" / "config.yaml")
-        cfg.folder = ""
-        return config.resolve(cfg)  # type: ignore[arg-type]
-    except (OSError, YAMLError, OmegaConfBaseException):
-        return {}
-
-
-def leaves(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Dotted names and values, without what decides no number."""
-    for name, value in _all_leaves(node):
-        first, last = name.partition(".")[0], name.rpartition(".")[2]
-        if first not in INDIFFERENT and not name.startswith(_ONLOOKERS) and last != "folder":
-            yield name, value
-
-
-def _all_leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            yield from _all_leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or "nothing"
