@@ -64,7 +64,7 @@ FAMILIES = {
     "model=linear": {"confusion", "most_wrong", "units", "samples"},
     "model=cnn model.channels=[4,4]": {"confusion", "most_wrong", "filters", "samples", "maps_first", "maps_last"},
     "model=gru model.hidden=8": {"confusion", "most_wrong", "state", "samples"},
-    "model=mlp model.hidden=[8] data=quadratic data.passes_per_epoch=2": {"fit"},
+    "model=mlp model.hidden=[8] data=quadratic data.passes_per_epoch=2": {"fit", "misfit"},
     "model=mlp model.hidden=[8] data=linear data.num_features=2 data.passes_per_epoch=2": {"plane"},
     "model=mlp model.hidden=[8] data=linear data.num_features=3 data.passes_per_epoch=2": set(),
 }
