@@ -13,7 +13,7 @@ SRC = Path(__file__).parents[2] / "src"
 PACKAGE = SRC / "fulgurite"
 HEAVY = {"torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning_fabric", "matplotlib"}
 COMPOSERS = {"hydra", "omegaconf"}
-SWEEP = ("again", "folder", "limits", "pool", "prepare", "record", "show", "task")
+SWEEP = ("again", "another", "folder", "limits", "pool", "prepare", "record", "show", "task")
 # Below build.py a config is no longer known; these are build.py and what is above it.
 MAY_COMPOSE = {"build", "cli", "compose", "config", "explain", "groups", "hydra_app", "instantiation"}
 MAY_COMPOSE |= {f"replay.{name}" for name in ("frozen", "rerun", "run_folder")}
