@@ -30,6 +30,8 @@ TINY = [
     "test=false",
 ]
 LAUNCHERS = {"basic": ["launcher=basic"], "processes": ["launcher=processes", "launcher.num_workers=2"]}
+# Where both do the same by the same code, one of them is enough each time.
+ONE_ALWAYS = [pytest.param("basic", marks=pytest.mark.slow), "processes"]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 
@@ -138,7 +140,7 @@ def test_a_job_that_fails_once_makes_up_for_it_in_the_same_sweep_when_it_may_run
     assert {name: result.attempts for name, result in results().items()} == {"seed-0": 1, "seed-1": 2}
 
 
-@pytest.mark.parametrize("launcher", list(LAUNCHERS))
+@pytest.mark.parametrize("launcher", ONE_ALWAYS)
 def test_a_job_that_takes_too_long_is_ended_where_it_is(faults, launcher):
     limit = "sweep.job_timeout_s=4"
     assert cli.train(words(launcher, "seed=0,1", limit, *faults(s0="hangs"))) == 1
@@ -174,6 +176,7 @@ def once_all_have_checkpoints(number: int, act: Callable[[], None]) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+@pytest.mark.slow
 def test_what_is_no_exception_is_told_in_one_line_and_its_traceback_is_in_the_log(faults, monkeypatch):
     # In a process of its own: jobs write where the fork server of this one has written since it was started.
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
@@ -185,7 +188,7 @@ def test_what_is_no_exception_is_told_in_one_line_and_its_traceback_is_in_the_lo
 
 
 @linux
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", ONE_ALWAYS)
 def test_a_sweep_that_nobody_reads_any_more_is_interrupted_and_no_job_has_failed(launcher, capfd):
     command = [sys.executable, str(TRAIN), *words(launcher, "seed=range(6)", "trainer.max_epochs=3")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

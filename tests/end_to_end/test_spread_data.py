@@ -100,6 +100,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert found.metrics == pytest.approx(expected.metrics, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns_from_whole_batches(started, capfd):
     assert sweep(*MLP, "optimizer.lr=1e-3,1e-2", "seed=1") == 0
     assert [process.returncode for process in started] == [0, 0]

@@ -70,6 +70,7 @@ def test_jobs_in_processes_have_a_line_each_in_place_and_failures_stand_above(on
     assert terminal.screen.has_cursor
 
 
+@pytest.mark.slow
 def test_ctrl_c_takes_the_lines_of_jobs_away_and_leaves_the_cursor(on_terminal):
     terminal = on_terminal([*PROCESSES, "seed=0,1,2", "trainer.max_epochs=500"], columns=50, lines=12)
     terminal.until(RUNNING.search)
