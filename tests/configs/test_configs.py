@@ -65,6 +65,13 @@ def test_each_config_opens_with_its_purpose_in_one_line(file):
     assert lines[0].endswith((".", ":", "?"))
 
 
+@pytest.mark.parametrize("path", sorted((CONF_DIR / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_experiment_says_in_two_lines_what_it_shows_and_where_it_is_from(path):
+    package, *purpose = path.read_text().splitlines()[:3]
+    assert package == "# @package _global_"
+    assert [line[:2] for line in purpose] == ["# ", "# "]
+
+
 @pytest.mark.filterwarnings("ignore:You have turned on `Trainer.detect_anomaly")
 @pytest.mark.parametrize("option", OPTIONS)
 def test_each_option_composes_and_builds(option, compose_config):
