@@ -121,10 +121,10 @@ def _lighter(colour: Rgb, share: float) -> Rgb:
 
 
 def _names(panel: Panel, lines: Sequence[Curve], points: Sequence[Points]) -> None:
-    """What is drawn in which colour, on the line below the title."""
+    """What is drawn in which colour, on the line below the title; what has no label goes without."""
     left = 14.0
     drawn: list[Points] = [*lines, *points]
-    for each in drawn:
+    for each in filter(lambda drawn: drawn.label, drawn):
         is_line = isinstance(each, Curve)
         size = (16, 4) if is_line else (6, 6)
         swatch = np.full((size[1], size[0], 3), each.colour if is_line else _lighter(each.colour, 0.3), dtype=np.uint8)

@@ -4,6 +4,7 @@ Shapes: N samples, P points, G places along a side, C classes.
 """
 
 from collections.abc import Iterator
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -82,6 +83,33 @@ def draw_fit(scene: Scene) -> Iterator[Drawn]:
     points = Points(x[:, 0].numpy(), y[:, 0].numpy(), "training points")
     pixels = curves(lines, [points], title=f"Fit after epoch {scene.epochs}", x_label="x", y_label="y")
     yield Image("viz_outputs/fit", pixels)
+
+
+def has_shares(scene: Scene) -> bool:
+    """Whether a class is predicted from one number."""
+    task, shape, _ = _sizes(scene)
+    return scene.is_callable and shape == (1,) and task in ("classification", "binary")
+
+
+def draw_shares(scene: Scene) -> Iterator[Drawn]:
+    """The probability of each class along the number, and what it should be at some validation points."""
+    data = scene.data
+    assert data is not None
+    x, y = (each[:_NUM_POINTS].cpu() for each in data.part("val"))
+    low, high = span(x.numpy())
+    room = (high - low) * 0.5
+    # A gate has two points, and what lies between them is what it has learned.
+    places = torch.linspace(low - room, high + room, _NUM_PLACES).unsqueeze(1)
+    shares = to_scores(data.spec, scene.predict(places)).softmax(dim=1).numpy()
+    lines = [
+        Curve(places[:, 0].numpy(), share, f"P({number})", colour)
+        for number, (share, colour) in enumerate(zip(shares.T, cycle(CLASSES), strict=False))
+    ]
+    across, classes = x[:, 0].numpy(), y.long().view(len(y)).numpy()
+    # With no name of their own: they have the colours of the lines.
+    points = [Points(across, (classes == number).astype(float), "", line.colour) for number, line in enumerate(lines)]
+    title = f"Probabilities after epoch {scene.epochs}"
+    yield Image("viz_outputs/shares", curves(lines, points, title=title, x_label="x", y_label="probability"))
 
 
 def has_plane(scene: Scene) -> bool:

@@ -32,6 +32,7 @@ KINDS = (
     Kind("gradients of layers", 0.012, over_epochs.has_gradients, over_epochs.draw_gradients),
     Kind("fit", 0.012, data.has_fit, data.draw_fit),
     Kind("misfit", 0.012, misfit.has_misfit, misfit.draw_misfit),
+    Kind("shares", 0.012, data.has_shares, data.draw_shares),
     Kind("plane", 0.015, data.has_plane, data.draw_plane),
     Kind("loss surface", 0.150, descent.has_surface, descent.draw_surface),
     Kind("confusion matrix", 0.012, outputs.has_matrix, outputs.draw_matrix),

@@ -13,9 +13,13 @@ from fulgurite.job import run_job
 QUIET = ("trainer=cpu", "logger=none", "callbacks.progress=null", "test=false")
 
 
-def plane(compose_config, folder, *words) -> np.ndarray:
+def drawn(compose_config, folder, name, *words) -> np.ndarray:
     assert run_job(compose_config(*words, *QUIET), list(words)).status == "finished"
-    return np.asarray(Image.open(folder / "figures" / "plane.png").convert("RGB")).astype(int)
+    return np.asarray(Image.open(folder / "figures" / f"{name}.png").convert("RGB")).astype(int)
+
+
+def plane(compose_config, folder, *words) -> np.ndarray:
+    return drawn(compose_config, folder, "plane", *words)
 
 
 def is_orange(pixels: np.ndarray, across: float, up: float) -> bool:
@@ -36,6 +40,17 @@ def test_the_corners_of_a_gate_have_the_colours_of_its_table(preset, orange, com
     # Beside the points, outwards: the box begins 0.06 before the first. (The line of OR goes through two of them.)
     places = {(a, b): (0.02 + 0.96 * a, 0.02 + 0.96 * b) for a in (0, 1) for b in (0, 1)}
     assert {corner for corner, place in places.items() if is_orange(pixels, *place)} == orange
+
+
+def test_the_curves_of_a_gate_of_one_input_cross_between_its_two_points(compose_config, tmp_path):
+    pixels = drawn(compose_config, tmp_path, "shares", "experiment=logic_not", "model.activation=sign")
+    red, _, blue = pixels[PLOT.top : PLOT.top + PLOT.height // 2, PLOT.left : PLOT.left + PLOT.width].transpose(2, 0, 1)
+    # Of the upper half: NOT says 1, in orange, on the left, and 0, in blue, on the right.
+    left, right = (slice(None), slice(PLOT.width // 4)), (slice(None), slice(3 * PLOT.width // 4, None))
+    assert (red[left] > blue[left]).any()
+    assert not (red[left] < blue[left]).any()
+    assert (red[right] < blue[right]).any()
+    assert not (red[right] > blue[right]).any()
 
 
 def test_the_petals_of_setosa_lie_beyond_the_line_of_the_perceptron(compose_config, tmp_path):
