@@ -24,7 +24,8 @@ class Perceptron(Supervised):
     (``optimizer=sgd``, no momentum, ``scheduler=constant``, ``data.batch_size=1``) is therefore the rule itself. If a
     line separates two classes by a margin g, and R is the length of the longest sample (with its 1 for the bias), the
     rule makes at most (R / g)^2 corrections from zero weights; where none does, it never comes to rest. Hebb, "The
-    organization of behavior" (1949), strengthens what is active together; this rule does so only where the answer is wrong.
+    organization of behavior" (1949), strengthens what is active together; this rule does so only where the answer
+    is wrong.
 
     Sources: Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the brain"
     (1958; report of 1957); convergence: Novikoff, "On convergence proofs on perceptrons" (1962).
