@@ -23,7 +23,9 @@ class Perceptron(Supervised):
     is how far beyond its boundary a sample is on the wrong side, and 0 on the right one. Plain gradient descent
     (``optimizer=sgd``, no momentum, ``scheduler=constant``, ``data.batch_size=1``) is therefore the rule itself. If a
     line separates two classes by a margin g, and R is the length of the longest sample (with its 1 for the bias), the
-    rule makes at most (R / g)^2 corrections from zero weights; where none does, it never comes to rest.
+    rule makes at most (R / g)^2 corrections from zero weights; where none does, it never comes to rest. Hebb, "The
+    organization of behavior" (1949), strengthens what is active together; this rule does so only where the answer
+    is wrong.
 
     Sources: Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the brain"
     (1958; report of 1957); convergence: Novikoff, "On convergence proofs on perceptrons" (1962).
