@@ -158,8 +158,17 @@ def test_what_cannot_be_run_is_refused_before_anything_runs(typed, running, word
 
 def test_in_the_checkout_the_table_is_in_docs(typed, running, monkeypatch, tmp_path):
     monkeypatch.setattr(command, "CONF_DIR", tmp_path / "conf")
+    monkeypatch.setattr(command, "ROWS_DIR", tmp_path / "own")
     (tmp_path / "docs").mkdir()
     _, out, _ = typed("one")
     assert Path("docs/reproduction.md").is_file()
     assert "Wrote docs/reproduction.md" in out
     assert not Path("outputs/reproduce/reproduction.md").exists()
+
+
+def test_rows_of_ones_own_leave_the_table_of_the_checkout_alone(typed, running, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "CONF_DIR", tmp_path / "conf")
+    (tmp_path / "docs").mkdir()
+    typed("one")
+    assert not Path("docs/reproduction.md").exists()
+    assert Path("outputs/reproduce/reproduction.md").is_file()
