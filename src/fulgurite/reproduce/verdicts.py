@@ -68,7 +68,7 @@ def judge(line: Line, figures: Figures) -> Outcome:
 def statistic(line: Line, values: Sequence[float]) -> float:
     """Of the values of all jobs; the share is in [0, 1]."""
     if line.statistic == "share":
-        return sum(value >= line.least for value in values) / len(values)
+        return sum(not Goal(low=line.least).short_by(value) for value in values) / len(values)
     if line.statistic == "mean":
         return statistics.fmean(values)
     return max(values) if line.statistic == "max" else min(values)
