@@ -36,9 +36,9 @@ class Outcome:
 
     Attributes:
         kind: of the verdict.
-        verdict: the same in words, such as ``missed by 0.12 %``.
+        verdict: the same in words, such as ``missed by 0.12 points``.
         ours: the statistic with its deviation, such as ``97.53 ± 0.14 %``; empty without a value.
-        num: finished jobs, n.
+        num: jobs that the statistic is of, n: the finished ones, for a share the lost ones, too.
         value: the statistic; ``None`` without a value.
         standard_error: of a mean over two jobs or more; else ``None``.
     """
@@ -75,11 +75,14 @@ def statistic(line: Line, values: Sequence[float]) -> float:
 
 
 def comparable(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> list[tuple[Line, Line, bool]]:
-    """Pairs of lines with means of the same metric, the smaller first, and whether they are told apart."""
+    """Pairs of lines with means of the same metric, the smaller first, and whether they are told apart.
+
+    Means of a part of their runs are left out: where runs are lost, what is left of them is no fair choice.
+    """
     means = [
         (line, outcome.value, outcome.standard_error)
         for line, outcome in zip(lines, outcomes, strict=True)
-        if outcome.value is not None and outcome.standard_error is not None
+        if outcome.kind not in ("open", "failed") and outcome.value is not None and outcome.standard_error is not None
     ]
     means.sort(key=lambda mean: mean[1])
     return [

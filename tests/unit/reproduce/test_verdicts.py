@@ -108,6 +108,13 @@ def test_lines_are_told_apart_from_two_standard_errors_of_their_difference_on():
     assert comparable(lines, outcomes) == [(first, third, False), (first, second, True), (third, second, False)]
 
 
+@pytest.mark.parametrize("part", [Figures((1, 1, 2), planned=4), Figures((1, 1, 2), planned=4, lost=1)])
+def test_a_mean_of_a_part_of_the_runs_is_not_compared(part):
+    lines, outcomes = outcomes_of((5, 5, 6), (1, 1, 2))
+    assert len(comparable(lines, outcomes)) == 1
+    assert comparable(lines, [outcomes[0], judge(lines[1], part)]) == []
+
+
 def test_means_of_other_metrics_are_not_compared():
     lines, outcomes = outcomes_of((5, 5, 5), (1, 1, 1))
     assert comparable([lines[0], Line("test/r2", name="1")], outcomes) == []
