@@ -125,7 +125,8 @@ def _layers(network: Network) -> Table:
 
 
 def _side_by_side(networks: Sequence[Network]) -> Table:
-    tests = sorted({name for each in networks for name, value in each.metrics.items() if name[:5] == "test/" and value})
+    known = {name for each in networks for name, value in each.metrics.items() if value is not None}
+    tests = sorted(name for name in known if name.startswith("test/"))
     table = Table("run", highlight=False)
     for name in ("parameters", "uses for a sample", *tests):
         table.add_column(name, justify="right")
