@@ -18,6 +18,7 @@ from rich.text import Text
 
 from fulgurite.errors import ConfigError, DataError
 from fulgurite.places import named_place
+from fulgurite.replay.arguments import add_allow, add_checkpoint
 from fulgurite.replay.predict import predict
 from fulgurite.replay.run_folder import RunFolder, open_run
 from fulgurite.report.collect import read_jobs
@@ -183,12 +184,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run or a sweep: its folder, or its name")
-    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which one (default: best)")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PREFIX",
-        help="let the runs' configs use classes of this package of yours; may be repeated",
-    )
+    add_checkpoint(parser)
+    add_allow(parser)
     return parser

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from fulgurite.replay.arguments import add_allow
 from fulgurite.replay.run_folder import RunFolder, open_run
 
 if TYPE_CHECKING:
@@ -145,11 +146,5 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders, such as outputs/mnist/<run>")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PREFIX",
-        help="let a run's config use classes of this package of yours; may be repeated",
-    )
+    add_allow(parser)
     return parser
