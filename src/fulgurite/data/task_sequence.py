@@ -40,7 +40,7 @@ class TaskSequence:
         num_batches: of a pass.
 
     Raises:
-        ConfigError: when a task has fewer samples than a batch.
+        ConfigError: when a task has fewer samples than a batch, or a batch has no place for new samples.
     """
 
     def __init__(
@@ -65,6 +65,11 @@ class TaskSequence:
             raise ConfigError(
                 f"data.batch_size={batch_size} is larger than the smallest task, which has {least} training samples; "
                 f"use data.batch_size<={max(least, 1)} or a larger data.train_subset"
+            )
+        if method == "replay" and self._num_old == batch_size:
+            raise ConfigError(
+                f"data.replay_share={replay_share:g} leaves none of the {batch_size} places of a batch to new samples; "
+                "use a smaller one"
             )
         self.num_batches = least // batch_size
 
