@@ -133,16 +133,21 @@ def _plan(overrides: Sequence[str]) -> set[str] | None:
 
 
 def _lacking(row: Row, finished: Sequence[Job], taken: Sequence[dict[str, float]]) -> str:
-    """What is said of a line whose metric no run has; empty when there is no such line."""
+    """What is said of a line whose metric not all runs have; empty when there is no such line."""
     for line in row.lines:
-        known: dict[str, float | None] = {}
-        for job, measures in zip(finished, taken, strict=True):
-            if job.result and matches(job.result.overrides, line):
-                known |= {**job.result.metrics, **measures}
-        if not known:
+        own = [
+            {**job.result.metrics, **measures}
+            for job, measures in zip(finished, taken, strict=True)
+            if job.result and matches(job.result.overrides, line)
+        ]
+        if not own:
             return f"no finished run has the words {shlex.join(line.where)}" if line.where else "no run has finished"
-        if known.get(line.metric) is None:
+        known = dict.fromkeys(name for each in own for name in each)
+        if line.metric not in known:
             return f"its runs have no {line.metric}{did_you_mean(line.metric, known)}; they have {', '.join(known)}"
+        # What was not finite stands in a record as none.
+        if lost := sum(each.get(line.metric, 0.0) is None for each in own):
+            return f"{line.metric} is no finite number in {lost} of {len(own)} runs"
     return ""
 
 

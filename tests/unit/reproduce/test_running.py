@@ -190,6 +190,15 @@ def test_a_metric_that_no_run_has_is_named_with_the_nearest(finished, capsys):
     assert Shown(row, standing_in(row, OUT / "one")).outcomes[0].kind == "failed"
 
 
+@pytest.mark.parametrize("lost", [0, 2])
+def test_a_metric_that_is_no_number_in_one_run_is_named(finished, capsys, lost):
+    folder = next((OUT / "one").glob(f"seed-{lost}*"))
+    replace(read_result(folder), metrics={"test/acc": None}).write(folder)
+    assert not run_row(ROW, OUT)
+    assert "one failed: test/acc is no finite number in 1 of 3 runs" in capsys.readouterr().err
+    assert Shown(ROW, standing_in(ROW, OUT / "one")).outcomes[0].kind == "failed"
+
+
 def test_a_line_whose_words_no_run_has_is_named(finished, capsys):
     assert not run_row(replace(ROW, lines=(Line("test/acc", where=("model=cnn",)),)), OUT)
     assert "no finished run has the words model=cnn" in capsys.readouterr().err
