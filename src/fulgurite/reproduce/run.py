@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from fulgurite import config, hydra_app
@@ -101,7 +102,8 @@ def _plan_in(folder: Path, overrides: Sequence[str]) -> set[str] | None:
         # A mistake in the words is told here, where there is no sweep to be another.
         planned = _plan([*overrides, *_place(folder.with_name(f".{folder.name}"))])
     earlier = folder.parent / _EARLIER
-    target = earlier / f"{folder.name}-{1 + len(list(earlier.glob(f'{folder.name}-*')))}"
+    numbered = (earlier / f"{folder.name}-{number}" for number in count(1))
+    target = next(each for each in numbered if not each.exists())
     with only_driver(folder):
         earlier.mkdir(exist_ok=True)
         folder.rename(target)

@@ -101,6 +101,9 @@ def test_more_seeds_train_those_that_are_not_there(finished):
 def test_a_row_with_other_words_begins_anew_and_what_was_there_is_kept(finished, capsys):
     other = replace(ROW, words=(*ROW.words, "model.hidden=[7]"))
     assert standing_in(other, OUT / "one") is None
+    # Of what was kept before, somebody has removed the first.
+    (OUT / "earlier" / "one-2").mkdir(parents=True)
+    (OUT / "earlier" / "one-2" / "kept").touch()
     assert run_row(other, OUT)
     assert finished.seeds == [0, 1, 2]
     assert values(other) == [(0.0, 0.1, 0.2)]
