@@ -212,3 +212,12 @@ def test_the_page_shows_lines_pictures_and_links_and_escapes_all_of_it(tmp_path)
     assert '<td class="whole">97.50 ± 0.50\N{NO-BREAK SPACE}%</td>' in page
     assert "2 rows, 41 s of training, " in page
     assert "{{" not in page
+
+
+def test_each_verdict_on_the_page_has_the_colour_of_its_kind(tmp_path):
+    goals = (Goal(high=0.5), Goal(high=0.05))
+    lines = tuple(replace(line, goal=goal) for line, goal in zip(TWO.lines, goals, strict=True))
+    row = replace(TWO, lines=lines)
+    page = write_page(tmp_path, [Topic("Small", (row,))], {"two": RUN["two"]}).read_text(encoding="utf-8")
+    assert '<span class="status met">met</span>' in page
+    assert '<span class="status missed">missed by 0.05</span>' in page
