@@ -89,7 +89,7 @@ def ensemble(runs: Sequence[RunFolder], which: str = "best") -> Ensemble:
     Raises:
         ConfigError: when there are fewer than two, one is named twice, or their task is not classes.
         DataError: when their test parts differ.
-        RunFolderError: when a run has not finished, or has no checkpoint.
+        RunFolderError: when a run is still running, has failed, or has no checkpoint.
     """
     _check(runs)
     checkpoints = [run.checkpoint(which) for run in runs]
