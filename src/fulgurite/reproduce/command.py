@@ -13,7 +13,7 @@ from fulgurite.reproduce.markdown import write_markdown
 from fulgurite.reproduce.page import write_page
 from fulgurite.reproduce.rows import LEAST_SEEDS, ROWS_DIR, Row, Topic, read_topics
 from fulgurite.reproduce.standing import OUT, Shown, standing_in
-from fulgurite.reproduce.table import ShownTopic, cells, counts
+from fulgurite.reproduce.table import HEAD, ShownTopic, cells, counts
 from fulgurite.reproduce.words import train_command
 
 _EXAMPLES = """examples:
@@ -69,7 +69,10 @@ def _check(names: Sequence[str], extra: Sequence[str], args: argparse.Namespace,
         raise ConfigError(f"give names or --all, got {' '.join(names)} and --all")
     for word in extra:
         if word.partition(".")[0].partition("=")[0] not in _FREE or word.startswith(("sweep=", "sweep.name=")):
-            raise ConfigError(f"a row is run with its own words and such as launcher.drivers=2, got {word}")
+            raise ConfigError(
+                f"a row has words of its own; beside them it takes those that decide no number, of {', '.join(_FREE)}, "
+                f"such as launcher.drivers=2, but not another sweep or name; got {word}"
+            )
     if args.seeds is not None:
         check_int("--seeds", args.seeds, low=LEAST_SEEDS)
 
@@ -132,7 +135,8 @@ def _outcomes(shown: Shown) -> list[str]:
     """A line for each of the row's: goal, ours and verdict."""
     lines = []
     for line, texts in zip(shown.row.lines, cells(shown)[-len(shown.row.lines) :], strict=True):
-        goal, ours, num, verdict = texts[3], texts[4], texts[5], texts[7]
-        said = [f"goal {goal}" if goal else "", f"{ours}, n {num}" if ours else "", verdict]
+        told = dict(zip(HEAD, texts, strict=True))
+        goal, ours = told["goal (stretch)"], told["ours"]
+        said = [f"goal {goal}" if goal else "", f"{ours}, n {told['n']}" if ours else "", told["verdict"]]
         lines.append(f"    {line.name}{': ' if line.name else ''}{'; '.join(filter(None, said))}")
     return lines
