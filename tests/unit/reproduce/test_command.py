@@ -8,7 +8,9 @@ import pytest
 
 from fulgurite import cli
 from fulgurite.reproduce import command, run
-from fulgurite.reproduce.record import note
+from fulgurite.reproduce.record import Record, note
+from fulgurite.reproduce.standing import Standing
+from fulgurite.reproduce.verdicts import Figures
 
 ROWS = """\
 title: Small
@@ -85,6 +87,16 @@ def test_without_a_name_the_rows_are_listed_with_goals_and_commands(typed):
     ]
 
 
+def test_a_row_that_has_run_is_listed_with_what_it_reached(typed, monkeypatch):
+    reached = Figures((0.5, 0.75, 1.0), planned=3)
+    monkeypatch.setattr(
+        command, "standing_in", lambda row, folder: Standing(Record(row.words), (reached,) * len(row.lines))
+    )
+    _, out, _ = typed()
+    assert "    goal ≥ 50 %; 75.00 ± 25.00 %, n 3; met\n" in out
+    assert "    l1: 0.7500 ± 0.2500, n 3; no goal\n" in out
+
+
 def test_listing_imports_neither_torch_nor_hydra(tmp_path):
     code = (
         "import sys; sys.argv = ['fulgurite', 'reproduce']; from fulgurite import cli; cli.main(); "
@@ -143,7 +155,7 @@ def test_seeds_and_further_words_are_handed_on(typed, running):
     [
         (["onne"], "there is no row onne (did you mean one?); fulgurite reproduce lists them"),
         (["one", "--all"], "give names or --all, got one and --all"),
-        (["one", "model=cnn"], "a row is run with its own words and such as launcher.drivers=2, got model=cnn"),
+        (["one", "model=cnn"], "such as launcher.drivers=2, but not another sweep or name; got model=cnn"),
         (["one", "sweep.name=x"], "got sweep.name=x"),
         (["one", "sweep=tpe"], "got sweep=tpe"),
         (["one", "--seeds", "2"], "--seeds must be an integer >= 3, got 2"),
