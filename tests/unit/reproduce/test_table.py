@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fulgurite.board.events import write_summaries
+from fulgurite.errors import DataError
 from fulgurite.reproduce.goals import Goal
 from fulgurite.reproduce.markdown import write_markdown
 from fulgurite.reproduce.page import write_page
@@ -162,6 +163,15 @@ def test_hyphens_do_not_end_the_comment_that_holds_the_values(written):
     assert data.count("--") == 2
     assert json.loads(data[len("  <!-- one ") : -len(" -->")])["record"]["words"] == ["model=a-->b"]
     assert written({}, [], [Topic("Small", (row,))]) == lines
+
+
+def test_values_that_cannot_be_read_are_named_with_their_row_and_stay(written, tmp_path):
+    written(RUN, ["one", "two"])
+    path = tmp_path / "docs" / "reproduction.md"
+    path.write_text(damaged := path.read_text(encoding="utf-8").replace('{"record"', '{record"', 1), encoding="utf-8")
+    with pytest.raises(DataError, match=r"reproduction\.md: the values of row one cannot be read \(.*restore the line"):
+        written({}, [])
+    assert path.read_text(encoding="utf-8") == damaged
 
 
 PNG = b"\x89PNG of "
