@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 import shutil
@@ -114,6 +115,15 @@ def test_the_verdict_tells_rounding_from_a_difference():
     assert "but for rounding" in evaluate.verdict({"test/loss": 0.5000001, "test/acc": 0.9}, recorded)
     assert "NOT what" in evaluate.verdict({"test/loss": 0.501, "test/acc": 0.9}, recorded)
     assert "no test result" in evaluate.verdict({"test/loss": 0.5}, {"val/loss": 0.5})
+
+
+def test_a_number_that_is_none_any_more_is_no_rounding():
+    recorded = {"test/loss": 0.5, "test/acc": 0.9, "test/r2": None}
+    same = {"test/loss": 0.5, "test/acc": 0.9, "test/r2": math.nan}
+    assert evaluate.verdict(same, recorded) == "Identical to result.json."
+    assert "but for rounding" in evaluate.verdict(same | {"test/loss": 0.5000001}, recorded)
+    for changed in ({"test/acc": math.nan}, {"test/r2": 0.5}):
+        assert "NOT what" in evaluate.verdict(same | {"test/loss": 0.5000001} | changed, recorded)
 
 
 def test_eval_takes_another_test_set_from_the_folder_that_it_is_typed_in(copied, tmp_path, capsys):
@@ -474,6 +484,14 @@ def test_other_numbers_from_the_same_config_give_exit_code_1(points, capsys):
     path.write_text(re.sub(r'"test/mae": [\d.]+', '"test/mae": 0.5', path.read_text()))
     assert rerun.main([str(points)]) == 1
     assert re.search(r"test/mae\W+0\.5\W", capsys.readouterr().out)
+
+
+def test_weights_that_are_not_there_are_not_called_identical(points, capsys):
+    (points / "checkpoints" / "best.ckpt").unlink()
+    assert rerun.main([str(points)]) == 0
+    out = capsys.readouterr().out
+    assert "metrics are identical; the weights of best.ckpt are not compared: " in out
+    assert "bitwise" not in out
 
 
 def test_versions_and_commit_that_changed_are_named(points, capsys):

@@ -19,6 +19,8 @@ _MOST = 200
 class DescentPath(pl.Callback):
     """Keeps the weights at the start and after each epoch, for the picture of the loss surface.
 
+    Of a long run after each 2nd, 4th ... epoch; where the weights are now is always the last place.
+
     Args:
         max_weights: of networks with as many weights and biases at most; of larger ones nothing is kept. 2 is a line.
 
@@ -43,8 +45,10 @@ class DescentPath(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep where the epoch has led."""
-        if (trainer.current_epoch + 1) % self._every == 0:
-            self._keep(pl_module)
+        # What was kept of the epoch before as the last place.
+        if self._places and trainer.current_epoch % self._every:
+            self._places.pop()
+        self._keep(pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         """The path so far; nothing where nothing is kept."""

@@ -96,16 +96,22 @@ class SplitMNIST(MNIST):
         )
 
 
-def _checked_tasks(tasks: Sequence[Sequence[int]], num_classes: int) -> list[list[int]]:
+def _checked_tasks(tasks: Any, num_classes: int) -> list[list[int]]:
     """Tasks that hold each class once.
 
     Raises:
         ConfigError: otherwise.
     """
-    listed = [list(task) if isinstance(task, Sequence) and not isinstance(task, str) else [] for task in tasks]
-    if all(listed) and sorted(sum(listed, [])) == list(range(num_classes)):
+    listed = [_listed(task) for task in _listed(tasks)]
+    digits = sum(listed, [])
+    if all(listed) and all(type(each) is int for each in digits) and sorted(digits) == list(range(num_classes)):
         return listed
     raise ConfigError(
         f"tasks must be lists that hold each of the classes 0 to {num_classes - 1} once, such as "
         f"[[0,1],[2,3],[4,5],[6,7],[8,9]], got {tasks!r}"
     )
+
+
+def _listed(value: Any) -> list[Any]:
+    """The parts of a list; none of anything else."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []

@@ -40,7 +40,7 @@ class TaskSequence:
         num_batches: of a pass.
 
     Raises:
-        ConfigError: when a task has fewer samples than a batch.
+        ConfigError: when a task has fewer samples than a batch, or a batch has no place for new samples.
     """
 
     def __init__(
@@ -60,13 +60,12 @@ class TaskSequence:
         self._chances = torch.rand(len(tasks), generator=generator).to(tasks.device)
         self._num_epochs, self._method, self._memory = num_epochs, method, memory
         self._batch_size, self._num_old = batch_size, round(batch_size * replay_share)
-        least = min(map(len, self._rows))
-        if least < batch_size:
+        if method == "replay" and self._num_old == batch_size:
             raise ConfigError(
-                f"data.batch_size={batch_size} is larger than the smallest task, which has {least} training samples; "
-                f"use data.batch_size<={max(least, 1)} or a larger data.train_subset"
+                f"data.replay_share={replay_share:g} leaves none of the {batch_size} places of a batch to new samples; "
+                "use a smaller one"
             )
-        self.num_batches = least // batch_size
+        self.num_batches = _fewest_batches(min(map(len, self._rows)), batch_size)
 
     def task(self, epoch: int) -> int:
         """The task that is learned in an epoch (from 0)."""
@@ -97,3 +96,13 @@ class TaskSequence:
         rounds = -(-wanted // len(rows))
         order = torch.cat([torch.randperm(len(rows), generator=generator) for _ in range(rounds)])
         yield from rows[order[:wanted].to(rows.device)].split(size)
+
+
+def _fewest_batches(least: int, batch_size: int) -> int:
+    """Batches that the smallest task fills, which has ``least`` samples."""
+    if least < batch_size:
+        raise ConfigError(
+            f"data.batch_size={batch_size} is larger than the smallest task, which has {least} training samples; "
+            f"use data.batch_size<={max(least, 1)} or a larger data.train_subset"
+        )
+    return least // batch_size

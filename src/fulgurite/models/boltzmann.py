@@ -164,11 +164,12 @@ class BoltzmannMachine(nn.Module):
         """
         v = v.round()
         num_visible, energy, total = v.shape[1], self.free_energy(v), torch.zeros_like(v[:, 0])
+        rows = torch.arange(len(v), device=v.device)
         for number in range(_NUM_UNITS):
             # Strides of the golden ratio scatter over the units.
-            places = (torch.arange(len(v), device=v.device) * _NUM_UNITS + number) * _stride(num_visible) % num_visible
+            places = (rows * _NUM_UNITS + number) * _stride(num_visible) % num_visible
             flipped = v.clone()
-            flipped[torch.arange(len(v), device=v.device), places] = 1 - v[torch.arange(len(v)), places]
+            flipped[rows, places] = 1 - v[rows, places]
             total += functional.logsigmoid(self.free_energy(flipped) - energy)
         return total * num_visible / _NUM_UNITS
 

@@ -51,7 +51,8 @@ def draw_surface(scene: Scene) -> Iterator[Drawn]:
     across, up = (torch.from_numpy(cell_middles(each, _SIDE)) for each in (x, y))
     plane = torch.stack(torch.meshgrid(across, up, indexing="xy"), dim=2)
     heights = losses_at(scene, origin + plane.view(-1, 2) @ axes).view(plane.shape[:2]).numpy()
-    where = f"epoch {scene.epochs} · from the ring to the dot, a mark for each epoch"
+    marks = "each epoch" if len(path) == scene.epochs + 1 else "some epochs"
+    where = f"epoch {scene.epochs} · from the ring to the dot, a mark for {marks}"
     names = ("weight w, of standardised x", "bias b") if is_line else ("1st principal direction", "2nd")
     pixels = surface(
         np.log10(np.maximum(heights, 1e-12)),

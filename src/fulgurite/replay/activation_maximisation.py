@@ -17,6 +17,7 @@ from fulgurite.errors import ConfigError, check_fraction, check_int, check_numbe
 from fulgurite.models.heads import to_scores
 from fulgurite.models.supervised import Supervised
 from fulgurite.pictures.inside import recorded
+from fulgurite.spec import DataSpec
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,8 @@ def activation(model: Supervised, layer: str | None, sizes: Sequence[int]) -> Ca
     Raises:
         ConfigError: listing the layers, when there is none of that name.
     """
-    spec = model.spec
     if layer is None:
-        is_of_shares = spec.head != "none" and spec.task in ("classification", "binary")
-        return lambda x: to_scores(spec, model(x)) if is_of_shares else model(x)
+        return lambda x: _before_head(model.spec, model(x))
     with torch.no_grad(), recorded(model) as calls:
         model(torch.zeros(1, *sizes))
     # Layers with weights first: they are what one looks for.
@@ -144,6 +143,14 @@ def blurred(x: Tensor, std: float) -> Tensor:
     for kernel in (curve.view(1, 1, -1, 1), curve.view(1, 1, 1, -1)):
         padded = functional.conv2d(padded, kernel.repeat(channels, 1, 1, 1), groups=channels)
     return padded
+
+
+def _before_head(spec: DataSpec, output: Tensor) -> Tensor:
+    """Outputs without a head that is flat where it is sure, N x U to N x U."""
+    if spec.head == "none" or spec.task not in ("classification", "binary"):
+        return output
+    scores = to_scores(spec, output)
+    return scores if spec.task == "classification" else scores[:, 1:] - scores[:, :1]
 
 
 def _check_units(units: Sequence[int], number: int) -> None:

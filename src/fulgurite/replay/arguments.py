@@ -1,10 +1,10 @@
-"""What the command lines of ``eval``, ``predict`` and ``rerun`` have in common."""
+"""What the command lines of the commands that open run folders have in common."""
 
 import argparse
 
 
 def run_parser(command: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """A parser of ``RUN`` and of the option that every command which opens a run folder has.
+    """A parser of ``RUN`` and ``--allow``.
 
     Args:
         command: the word after ``fulgurite``.
@@ -18,19 +18,29 @@ def run_parser(command: str, description: str, examples: str) -> argparse.Argume
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", metavar="RUN", help="the run folder, such as outputs/mnist/<run>")
+    add_allow(parser)
+    return parser
+
+
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """Add the option of every command that opens a run folder, or several."""
     parser.add_argument(
         "--allow",
         action="append",
         default=[],
         metavar="PREFIX",
-        help="let the run's config use classes of this package of yours; may be repeated",
+        help="let a run's config use classes of this package of yours; may be repeated",
     )
-    return parser
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a checkpoint."""
+    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which one (default: best)")
 
 
 def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the commands that load a checkpoint."""
-    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which one (default: best)")
+    """Add the options of the commands that load a checkpoint of one run."""
+    add_checkpoint(parser)
     parser.add_argument("--unfinished", action="store_true", help="also when the run is still running, or failed")
 
 

@@ -37,10 +37,7 @@ def read_digit(path: Path, size: int = 28) -> Tensor:
     Raises:
         DataError: when the file is absent, a folder, no picture, or shows nothing but one tone.
     """
-    try:
-        return centre_digit(ink_of(_grey(path)), size)
-    except ValueError as error:
-        raise DataError(f"{path} {error}; give a picture of one digit, dark on light or light on dark") from None
+    return centre_digit(_ink(path), size)
 
 
 def read_field(path: Path, size: int = 28) -> Tensor:
@@ -56,10 +53,7 @@ def read_field(path: Path, size: int = 28) -> Tensor:
     Raises:
         DataError: when the file cannot be read, is not square, or shows nothing but one tone.
     """
-    try:
-        ink = ink_of(_grey(path))
-    except ValueError as error:
-        raise DataError(f"{path} {error}; give a picture of one digit, dark on light or light on dark") from None
+    ink = _ink(path)
     if ink.shape[0] != ink.shape[1]:
         raise DataError(f"{path} is {ink.shape[1]} x {ink.shape[0]} pixels; where a digit is, a square picture says")
     return torch.from_numpy(np.rint(255 * _fit(ink, size)).astype(np.uint8))
@@ -89,6 +83,14 @@ def centre_digit(ink: np.ndarray, size: int = 28) -> Tensor:
     field = np.zeros((size, size), dtype=np.uint8)
     field[top : top + height, left : left + width] = np.rint(255 * scaled)
     return torch.from_numpy(field)
+
+
+def _ink(path: Path) -> np.ndarray:
+    """How much ink is where, H x W in [0, 1]."""
+    try:
+        return ink_of(_grey(path))
+    except ValueError as error:
+        raise DataError(f"{path} {error}; give a picture of one digit, dark on light or light on dark") from None
 
 
 def _grey(path: Path) -> np.ndarray:

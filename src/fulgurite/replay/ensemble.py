@@ -18,6 +18,7 @@ from rich.text import Text
 
 from fulgurite.errors import ConfigError, DataError
 from fulgurite.places import named_place
+from fulgurite.replay.arguments import add_allow, add_checkpoint
 from fulgurite.replay.predict import predict
 from fulgurite.replay.run_folder import RunFolder, open_run
 from fulgurite.report.collect import read_jobs
@@ -88,7 +89,7 @@ def ensemble(runs: Sequence[RunFolder], which: str = "best") -> Ensemble:
     Raises:
         ConfigError: when there are fewer than two, one is named twice, or their task is not classes.
         DataError: when their test parts differ.
-        RunFolderError: when a run has not finished, or has no checkpoint.
+        RunFolderError: when a run is still running, has failed, or has no checkpoint.
     """
     _check(runs)
     checkpoints = [run.checkpoint(which) for run in runs]
@@ -183,12 +184,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run or a sweep: its folder, or its name")
-    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which one (default: best)")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PREFIX",
-        help="let the runs' configs use classes of this package of yours; may be repeated",
-    )
+    add_checkpoint(parser)
+    add_allow(parser)
     return parser

@@ -67,12 +67,19 @@ def verdict(metrics: Mapping[str, float], recorded: Mapping[str, float | None]) 
     pairs = [(value, recorded[name]) for name, value in metrics.items() if name in recorded]
     if not pairs:
         return "result.json has no test result to compare with."
-    if all(new == old or (old is None and not math.isfinite(new)) for new, old in pairs):
+    gaps = [_gap(new, old) for new, old in pairs]
+    if max(gaps) == 0:
         return "Identical to result.json."
-    gaps = [abs(new - old) / max(abs(new), abs(old)) for new, old in pairs if old is not None and new != old]
-    if gaps and max(gaps) <= _ROUNDING:
+    if max(gaps) <= _ROUNDING:
         return f"Equal to result.json but for rounding: the largest relative difference is {max(gaps):.1e}."
     return "NOT what result.json recorded: other data, other code, or another checkpoint."
+
+
+def _gap(new: float, old: float | None) -> float:
+    """The relative difference; that of a number and of what is none, which is recorded as ``None``, is infinite."""
+    if old is None or not math.isfinite(new):
+        return 0.0 if old is None and not math.isfinite(new) else math.inf
+    return 0.0 if new == old else abs(new - old) / max(abs(new), abs(old))
 
 
 def _print(metrics: Mapping[str, float], result: Result, title: str, comparable: bool) -> None:

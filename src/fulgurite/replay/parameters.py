@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from fulgurite.replay.arguments import add_allow
 from fulgurite.replay.run_folder import RunFolder, open_run
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def _layers(network: Network) -> Table:
 
 
 def _side_by_side(networks: Sequence[Network]) -> Table:
-    tests = sorted({name for each in networks for name, value in each.metrics.items() if name[:5] == "test/" and value})
+    known = {name for each in networks for name, value in each.metrics.items() if value is not None}
+    tests = sorted(name for name in known if name.startswith("test/"))
     table = Table("run", highlight=False)
     for name in ("parameters", "uses for a sample", *tests):
         table.add_column(name, justify="right")
@@ -144,11 +146,5 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders, such as outputs/mnist/<run>")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PREFIX",
-        help="let a run's config use classes of this package of yours; may be repeated",
-    )
+    add_allow(parser)
     return parser

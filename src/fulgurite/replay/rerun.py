@@ -77,21 +77,25 @@ def _compare(console: Console, old: RunFolder, new: Path, result: Result) -> boo
     if old.result.status != "finished":
         console.print(f"Nothing to compare: {old.folder.name} is {old.result.status}, the repetition {result.status}.")
         return True
-    from fulgurite.replay.weights import differing_weights
-
     names = list(dict.fromkeys([*old.result.metrics, *result.metrics]))
     other = [name for name in names if old.result.metrics.get(name) != result.metrics.get(name)]
-    try:
-        weights = differing_weights(*(each / "checkpoints" / "best.ckpt" for each in (old.folder, new)))
-    except RunFolderError as error:
-        console.print(f"The weights are not compared: {error}", soft_wrap=True)
-        weights = []
+    weights_differ, of_weights = _compare_weights(old.folder, new)
     if other:
         console.print(_table(other, old.result.metrics, result.metrics))
     numbers = "differ" if other else "are identical"
-    tensors = f"differ in {len(weights)} tensors, first {weights[0]}" if weights else "are bitwise identical"
-    console.print(f"The {len(names)} metrics {numbers}; the weights of best.ckpt {tensors}.")
-    return not other and not weights
+    console.print(f"The {len(names)} metrics {numbers}; the weights of best.ckpt {of_weights}.", soft_wrap=True)
+    return not other and not weights_differ
+
+
+def _compare_weights(one: Path, other: Path) -> tuple[bool, str]:
+    """Whether the weights of two runs are known to differ, and that in words."""
+    from fulgurite.replay.weights import differing_weights
+
+    try:
+        names = differing_weights(*(folder / "checkpoints" / "best.ckpt" for folder in (one, other)))
+    except RunFolderError as error:
+        return False, f"are not compared: {error}"
+    return bool(names), f"differ in {len(names)} tensors, first {names[0]}" if names else "are bitwise identical"
 
 
 def _table(names: list[str], old: Mapping[str, float | None], new: Mapping[str, float | None]) -> Table:

@@ -109,9 +109,9 @@ def _leaderboard(rows: Sequence[Row]) -> "Figure":
     names = short_names(list(shown[0].setting))
     figure, axes = blank_axes(0.6 + 0.2 * len(shown))
     means, places = [row.mean or 0.0 for row in shown], range(len(shown))
-    axes.errorbar(
-        means, places, xerr=[row.deviation or 0.0 for row in shown], fmt="o", ms=3.5, capsize=2, lw=1, c=_COLOURS[0]
-    )
+    # Of one seed the deviation is not known, and none is drawn.
+    deviations = [math.nan if row.deviation is None else row.deviation for row in shown]
+    axes.errorbar(means, places, xerr=deviations, fmt="o", ms=3.5, capsize=2, lw=1, c=_COLOURS[0])
     axes.set_yticks(places, [_title(row, names) for row in shown])
     axes.invert_yaxis()
     axes.grid(axis="x", lw=0.4, c="#dddddd")

@@ -47,10 +47,10 @@ def heat_map(cells: Sequence[Sequence[Sequence[float]]], x: Side, y: Side, metri
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and its standard error; 0 of one value, whose error is not known; no numbers without any."""
+    """Mean and its standard error; NaN, which is not drawn, for what is not known: the error of one value."""
     if not values:
         return math.nan, math.nan
-    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return statistics.fmean(values), error
 
 

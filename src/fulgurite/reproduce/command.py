@@ -13,7 +13,7 @@ from fulgurite.reproduce.markdown import write_markdown
 from fulgurite.reproduce.page import write_page
 from fulgurite.reproduce.rows import LEAST_SEEDS, ROWS_DIR, Row, Topic, read_topics
 from fulgurite.reproduce.standing import OUT, Shown, standing_in
-from fulgurite.reproduce.table import ShownTopic, cells, counts
+from fulgurite.reproduce.table import HEAD, ShownTopic, cells, counts
 from fulgurite.reproduce.words import train_command
 
 _EXAMPLES = """examples:
@@ -43,7 +43,8 @@ def main(argv: list[str]) -> int:
     if not names and not args.all:
         print("\n".join(_listed(topics)))
         return 0
-    return _run_all(topics, [row for row in rows.values() if args.all or row.name in names], args.seeds or 0, extra)
+    asked = [row for row in rows.values() if args.all or row.name in names]
+    return _run_all(topics, asked, _table_of(args.rows), args.seeds or 0, extra)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,12 +69,23 @@ def _check(names: Sequence[str], extra: Sequence[str], args: argparse.Namespace,
         raise ConfigError(f"give names or --all, got {' '.join(names)} and --all")
     for word in extra:
         if word.partition(".")[0].partition("=")[0] not in _FREE or word.startswith(("sweep=", "sweep.name=")):
-            raise ConfigError(f"a row is run with its own words and such as launcher.drivers=2, got {word}")
+            raise ConfigError(
+                f"a row has words of its own; beside them it takes those that decide no number, of {', '.join(_FREE)}, "
+                f"such as launcher.drivers=2, but not another sweep or name; got {word}"
+            )
     if args.seeds is not None:
         check_int("--seeds", args.seeds, low=LEAST_SEEDS)
 
 
-def _run_all(topics: Sequence[Topic], rows: Sequence[Row], seeds: int, extra: Sequence[str]) -> int:
+def _table_of(rows: Path) -> Path:
+    """Where the table of the rows in a folder is written as Markdown."""
+    checkout = CONF_DIR.parent
+    # The project's own table is under version control; rows of somebody's own would replace all of its.
+    is_projects = rows.resolve() == ROWS_DIR.resolve() and checkout == Path.cwd() and (checkout / "docs").is_dir()
+    return Path("docs", "reproduction.md") if is_projects else OUT / "reproduction.md"
+
+
+def _run_all(topics: Sequence[Topic], rows: Sequence[Row], table: Path, seeds: int, extra: Sequence[str]) -> int:
     """Run rows one after the other; after each the table is written."""
     # Hydra and the sweep, which a list has no need of.
     from fulgurite.reproduce.run import Stopped, run_row
@@ -90,24 +102,20 @@ def _run_all(topics: Sequence[Topic], rows: Sequence[Row], seeds: int, extra: Se
         except Stopped:
             raise KeyboardInterrupt("what is done is kept; the same command goes on") from None
         finally:
-            _write(topics, [row.name])
+            _write(topics, table, [row.name])
         print("\n".join(_outcomes(Shown(row, standing_in(row, OUT / row.name)))), flush=True)
-    for path in _write(topics, []):
+    for path in _write(topics, table, []):
         print(f"Wrote {nearest(path)}")
     if failed:
         print(f"{len(failed)} of {len(rows)} rows did not come to their end: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _write(topics: Sequence[Topic], named: Sequence[str]) -> list[Path]:
+def _write(topics: Sequence[Topic], table: Path, named: Sequence[str]) -> list[Path]:
     """Write the table, as a page and as Markdown; their paths."""
     fresh = {row.name: standing_in(row, OUT / row.name) for topic in topics for row in topic.rows}
-    checkout = CONF_DIR.parent
-    # The table of the project itself is under version control.
-    is_checkout = checkout == Path.cwd() and (checkout / "docs").is_dir()
-    path = Path("docs", "reproduction.md") if is_checkout else OUT / "reproduction.md"
-    write_markdown(path, topics, fresh, named)
-    return [write_page(OUT, topics, fresh), path]
+    write_markdown(table, topics, fresh, named)
+    return [write_page(OUT, topics, fresh), table]
 
 
 def _listed(topics: Sequence[Topic]) -> list[str]:
@@ -127,7 +135,8 @@ def _outcomes(shown: Shown) -> list[str]:
     """A line for each of the row's: goal, ours and verdict."""
     lines = []
     for line, texts in zip(shown.row.lines, cells(shown)[-len(shown.row.lines) :], strict=True):
-        goal, ours, num, verdict = texts[3], texts[4], texts[5], texts[7]
-        said = [f"goal {goal}" if goal else "", f"{ours}, n {num}" if ours else "", verdict]
+        told = dict(zip(HEAD, texts, strict=True))
+        goal, ours = told["goal (stretch)"], told["ours"]
+        said = [f"goal {goal}" if goal else "", f"{ours}, n {told['n']}" if ours else "", told["verdict"]]
         lines.append(f"    {line.name}{': ' if line.name else ''}{'; '.join(filter(None, said))}")
     return lines

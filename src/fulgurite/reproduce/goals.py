@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 # Factor, decimals and what stands behind a number; without a unit four significant digits are shown.
 UNITS = {"percent": (100.0, 2, " %"), "pixels": (1.0, 3, " px")}
-# The mean of three times 0.99 is a little less.
-_ROUNDING = 1e-12
+# Metrics are numbers of 32 bits: an accuracy of 0.95 is recorded as 0.94999999.
+_ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Goal:
 
     def short_by(self, value: float) -> float:
         """How far ``value`` is outside; 0 when the goal is met."""
-        short = max(self.low - value, value - self.high)
-        return short if short > _ROUNDING * max(1.0, abs(value)) else 0.0
+        nearest = min(max(value, self.low), self.high)
+        return 0.0 if math.isclose(value, nearest, rel_tol=_ROUNDING) else abs(value - nearest)
 
     def text(self, unit: str) -> str:
         """``≥ 97.35 %``, ``≤ 0.5 px`` or ``97.35 to 97.65 %``."""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fulgurite.errors import DataError
 from fulgurite.reproduce.rows import Topic
 from fulgurite.reproduce.standing import Shown, Standing, from_plain, plain
 from fulgurite.reproduce.table import HEAD, PREFACE, ShownTopic, about, cells
@@ -34,14 +35,27 @@ def write_markdown(
         topics: all rows.
         fresh: what stands of each row on this machine.
         named: the rows that have run now. One that is not complete does not replace one that is.
+
+    Raises:
+        DataError: when the values that it holds of a row cannot be read.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    told = {name: json.loads(found) for name, found in _DATA.findall(text)}
+    told = {name: _read(path, name, found) for name, found in _DATA.findall(text)}
     shown = [
         ShownTopic(topic, tuple(Shown(row, _chosen(row, told, fresh, named)) for row in topic.rows)) for topic in topics
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, _text(shown))
+
+
+def _read(path: Path, name: str, found: str) -> Any:
+    try:
+        return json.loads(found)
+    except ValueError as error:
+        raise DataError(
+            f"{path}: the values of row {name} cannot be read ({error}); restore the line from version control, or "
+            f"remove it and run fulgurite reproduce {name}"
+        ) from error
 
 
 def _chosen(row: Any, told: Mapping[str, Any], fresh: Mapping[str, Standing | None], named: Collection[str]) -> Any:

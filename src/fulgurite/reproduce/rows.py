@@ -157,6 +157,9 @@ def _line(node: Node) -> Line:
     )
     if line.stretch and not line.goal:
         raise node.error("stretch must stand beside a goal, got no goal")
+    if line.stretch and line.goal and not line.goal.low <= line.stretch.low <= line.stretch.high <= line.goal.high:
+        goal, stretch = line.goal.text(line.unit), line.stretch.text(line.unit)
+        raise node.error(f"stretch must be more than the goal, got {stretch} for the goal {goal}")
     for word in line.where:
         if "=" not in word:
             raise node.error(f"where must be words such as model.init=fan_in, got {word!r}")
@@ -172,7 +175,7 @@ def _statistic(node: Node) -> tuple[str, float]:
 
 
 def _goal(node: Node, key: str) -> Goal | None:
-    if node.get(key) is None:
+    if key not in node.keys:
         return None
     goal = node.node(key)
     goal.only("at_least", "at_most", "between")

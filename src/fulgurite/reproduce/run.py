@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from fulgurite import config, hydra_app
@@ -101,7 +102,8 @@ def _plan_in(folder: Path, overrides: Sequence[str]) -> set[str] | None:
         # A mistake in the words is told here, where there is no sweep to be another.
         planned = _plan([*overrides, *_place(folder.with_name(f".{folder.name}"))])
     earlier = folder.parent / _EARLIER
-    target = earlier / f"{folder.name}-{1 + len(list(earlier.glob(f'{folder.name}-*')))}"
+    numbered = (earlier / f"{folder.name}-{number}" for number in count(1))
+    target = next(each for each in numbered if not each.exists())
     with only_driver(folder):
         earlier.mkdir(exist_ok=True)
         folder.rename(target)
@@ -133,16 +135,21 @@ def _plan(overrides: Sequence[str]) -> set[str] | None:
 
 
 def _lacking(row: Row, finished: Sequence[Job], taken: Sequence[dict[str, float]]) -> str:
-    """What is said of a line whose metric no run has; empty when there is no such line."""
+    """What is said of a line whose metric not all runs have; empty when there is no such line."""
     for line in row.lines:
-        known: dict[str, float | None] = {}
-        for job, measures in zip(finished, taken, strict=True):
-            if job.result and matches(job.result.overrides, line):
-                known |= {**job.result.metrics, **measures}
-        if not known:
+        own = [
+            {**job.result.metrics, **measures}
+            for job, measures in zip(finished, taken, strict=True)
+            if job.result and matches(job.result.overrides, line)
+        ]
+        if not own:
             return f"no finished run has the words {shlex.join(line.where)}" if line.where else "no run has finished"
-        if known.get(line.metric) is None:
+        known = dict.fromkeys(name for each in own for name in each)
+        if line.metric not in known:
             return f"its runs have no {line.metric}{did_you_mean(line.metric, known)}; they have {', '.join(known)}"
+        # What was not finite stands in a record as none.
+        if lost := sum(each.get(line.metric, 0.0) is None for each in own):
+            return f"{line.metric} is no finite number in {lost} of {len(own)} runs"
     return ""
 
 

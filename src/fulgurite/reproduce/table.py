@@ -24,8 +24,6 @@ PREFACE = (
 )
 # Seconds, decimals and name of units of time; one is taken from twice its size on.
 _TIMES = ((3600, 1, "h"), (60, 1, "min"), (1, 0, "s"))
-# Seconds, decimals and name of units of time; one is taken from twice its size on.
-_TIMES = ((3600, 1, "h"), (60, 1, "min"), (1, 0, "s"))
 _ORDER: tuple[Kind, ...] = ("stretch", "met", "missed", "failed", "open", "shown")
 _NAMES = {"stretch": "beyond the stretch goal", "met": "met", "shown": "without a goal"}
 

@@ -36,9 +36,9 @@ class Outcome:
 
     Attributes:
         kind: of the verdict.
-        verdict: the same in words, such as ``missed by 0.12 %``.
+        verdict: the same in words, such as ``missed by 0.12 points``.
         ours: the statistic with its deviation, such as ``97.53 ± 0.14 %``; empty without a value.
-        num: finished jobs, n.
+        num: jobs that the statistic is of, n: the finished ones, for a share the lost ones, too.
         value: the statistic; ``None`` without a value.
         standard_error: of a mean over two jobs or more; else ``None``.
     """
@@ -68,18 +68,21 @@ def judge(line: Line, figures: Figures) -> Outcome:
 def statistic(line: Line, values: Sequence[float]) -> float:
     """Of the values of all jobs; the share is in [0, 1]."""
     if line.statistic == "share":
-        return sum(value >= line.least for value in values) / len(values)
+        return sum(not Goal(low=line.least).short_by(value) for value in values) / len(values)
     if line.statistic == "mean":
         return statistics.fmean(values)
     return max(values) if line.statistic == "max" else min(values)
 
 
 def comparable(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> list[tuple[Line, Line, bool]]:
-    """Pairs of lines with means of the same metric, the smaller first, and whether they are told apart."""
+    """Pairs of lines with means of the same metric, the smaller first, and whether they are told apart.
+
+    Means of a part of their runs are left out: where runs are lost, what is left of them is no fair choice.
+    """
     means = [
         (line, outcome.value, outcome.standard_error)
         for line, outcome in zip(lines, outcomes, strict=True)
-        if outcome.value is not None and outcome.standard_error is not None
+        if outcome.kind not in ("open", "failed") and outcome.value is not None and outcome.standard_error is not None
     ]
     means.sort(key=lambda mean: mean[1])
     return [

@@ -96,3 +96,5 @@ def test_what_cannot_be_is_refused() -> None:
         MNISTEven(spec={**EVEN, "num_outputs": 2})
     with pytest.raises(DataError, match="targets go from 8 to 20, and head=sigmoid gives numbers between"):
         loaded(MNISTCentre(spec={**CENTRE, "head": "sigmoid", "target_low": 10, "target_high": 28}))
+    with pytest.raises(DataError, match=r"targets go from 8 to 20, .* data\.spec\.target_high=19; widen them"):
+        loaded(MNISTCentre(spec={**CENTRE, "head": "sigmoid", "target_low": 0, "target_high": 19}))

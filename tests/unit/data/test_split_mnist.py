@@ -88,6 +88,8 @@ def test_an_epoch_goes_on_after_the_batch_where_it_was_left() -> None:
         ({"method": "rehearsal"}, "method must be one of joint, naive, replay; got 'rehearsal'"),
         ({"tasks": [[0, 1], [1, 2]]}, r"tasks must be lists that hold each of the classes 0 to 9 once"),
         ({"tasks": [0, 1]}, r"tasks must be lists that hold each of the classes 0 to 9 once"),
+        ({"tasks": [["a"], [1]]}, r"tasks must be lists .*, got \[\['a'\], \[1\]\]"),
+        ({"tasks": None}, "tasks must be lists .*, got None"),
         ({"batch_size": None}, "batch_size must be an integer >= 1"),
         ({"replay_share": 1.0}, r"replay_share must be in \[0, 1\), got 1.0"),
         ({"memory": 0}, "memory must be an integer >= 1, got 0"),

@@ -90,3 +90,10 @@ def test_the_batches_depend_on_seed_epoch_and_pass_alone() -> None:
 def test_a_task_that_does_not_fill_a_batch_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"data\.batch_size=41 is larger than the smallest task, which has 40"):
         TaskSequence(TASKS, 3, 6, "naive", 20, 0.3, batch_size=41, seed=0)
+
+
+def test_a_share_that_leaves_no_place_for_new_samples_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.replay_share=0\.96 leaves none of the 10 places of a batch"):
+        sequence("replay", share=0.96)
+    assert [len(each) for each in sequence("replay", share=0.94).batches(0, 5, 0)] == [10] * 4
+    assert sequence("naive", share=0.96).num_batches == 4

@@ -99,16 +99,16 @@ def test_of_a_larger_network_no_path_is_kept(compose_config):
     assert kept.state_dict() == {}
 
 
-def test_of_a_long_path_every_second_place_is_forgotten():
+def test_of_a_long_path_every_second_place_is_forgotten_but_never_the_last():
     path, model = DescentPath(), pl.LightningModule()
     model.weight = torch.nn.Parameter(torch.zeros(1))
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     path.on_train_start(trainer, model)
-    for epoch in range(1000):
+    for epoch in range(1003):
         model.weight.data.fill_(epoch + 1)
         trainer.fit_loop.epoch_progress.current.completed = epoch
         path.on_train_epoch_end(trainer, model)
-    assert path.descent_path[:, 0].tolist() == list(range(0, 1001, 8))
+    assert path.descent_path[:, 0].tolist() == [*range(0, 1001, 8), 1003]
 
 
 def test_principal_axes_of_a_path_in_a_plane_hold_all_of_it():

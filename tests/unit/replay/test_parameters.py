@@ -57,6 +57,12 @@ def test_the_command_shows_networks_side_by_side_with_their_tests(compose_config
     assert rows == [["one", "7,850", "7,850", "0.9876"], ["other", "6,370", "6,370", "0.9123"]]
 
 
+def test_a_test_result_of_0_is_shown(compose_config, tmp_path, capsys):
+    folders = [recorded_run(compose_config, tmp_path / name, 0.0, "model=linear") for name in ("one", "other")]
+    main([str(each) for each in folders])
+    assert capsys.readouterr().out.count("0.0000") == 2
+
+
 @pytest.mark.parametrize("words", [("model=linear",)])
 def test_a_single_run_has_no_table_of_runs(compose_config, tmp_path, capsys, words):
     assert main([str(recorded_run(compose_config, tmp_path / "one", 0.5, *words))]) == 0

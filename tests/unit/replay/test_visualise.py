@@ -78,6 +78,7 @@ def test_a_blur_spreads_a_point_as_a_normal_curve_and_leaves_a_plain_image() -> 
         (("model=cnn", "model.channels=[3]"), "net.0", lambda model, x: model.net[0](x).mean(dim=(2, 3))),
         (("model=gru", "model.hidden=5"), "cell", lambda model, x: model.cell(x.squeeze(1))[0].mean(dim=1)),
         (("model=mlp", "head=softmax", "loss=mse"), None, lambda model, x: model(x).log()),
+        (("model=mlp", "data=mnist_even", "head=sigmoid"), None, lambda model, x: model(x).logit()),
         (("model=mlp",), None, lambda model, x: model(x)),
     ],
 )

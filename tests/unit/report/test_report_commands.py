@@ -1,6 +1,7 @@
 """``fulgurite report``, ``fulgurite compare`` and the report at a sweep's end."""
 
 import csv
+import math
 import subprocess
 import sys
 import time
@@ -205,7 +206,12 @@ def test_the_mean_of_three_has_the_standard_error_of_the_textbook():
     mean, error = mean_and_error([1.0, 2.0, 6.0])
     assert mean == 3.0
     assert error == pytest.approx((((1 - 3) ** 2 + (2 - 3) ** 2 + (6 - 3) ** 2) / 2 / 3) ** 0.5)
-    assert mean_and_error([5.0]) == (5.0, 0.0)
+
+
+def test_the_mean_of_one_has_no_standard_error_that_is_known():
+    mean, error = mean_and_error([5.0])
+    assert mean == 5.0
+    assert math.isnan(error)
 
 
 def test_the_same_numbers_give_the_same_svg(tmp_path):

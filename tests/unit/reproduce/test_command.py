@@ -8,7 +8,9 @@ import pytest
 
 from fulgurite import cli
 from fulgurite.reproduce import command, run
-from fulgurite.reproduce.record import note
+from fulgurite.reproduce.record import Record, note
+from fulgurite.reproduce.standing import Standing
+from fulgurite.reproduce.verdicts import Figures
 
 ROWS = """\
 title: Small
@@ -85,6 +87,16 @@ def test_without_a_name_the_rows_are_listed_with_goals_and_commands(typed):
     ]
 
 
+def test_a_row_that_has_run_is_listed_with_what_it_reached(typed, monkeypatch):
+    reached = Figures((0.5, 0.75, 1.0), planned=3)
+    monkeypatch.setattr(
+        command, "standing_in", lambda row, folder: Standing(Record(row.words), (reached,) * len(row.lines))
+    )
+    _, out, _ = typed()
+    assert "    goal ≥ 50 %; 75.00 ± 25.00 %, n 3; met\n" in out
+    assert "    l1: 0.7500 ± 0.2500, n 3; no goal\n" in out
+
+
 def test_listing_imports_neither_torch_nor_hydra(tmp_path):
     code = (
         "import sys; sys.argv = ['fulgurite', 'reproduce']; from fulgurite import cli; cli.main(); "
@@ -143,7 +155,7 @@ def test_seeds_and_further_words_are_handed_on(typed, running):
     [
         (["onne"], "there is no row onne (did you mean one?); fulgurite reproduce lists them"),
         (["one", "--all"], "give names or --all, got one and --all"),
-        (["one", "model=cnn"], "a row is run with its own words and such as launcher.drivers=2, got model=cnn"),
+        (["one", "model=cnn"], "such as launcher.drivers=2, but not another sweep or name; got model=cnn"),
         (["one", "sweep.name=x"], "got sweep.name=x"),
         (["one", "sweep=tpe"], "got sweep=tpe"),
         (["one", "--seeds", "2"], "--seeds must be an integer >= 3, got 2"),
@@ -158,8 +170,17 @@ def test_what_cannot_be_run_is_refused_before_anything_runs(typed, running, word
 
 def test_in_the_checkout_the_table_is_in_docs(typed, running, monkeypatch, tmp_path):
     monkeypatch.setattr(command, "CONF_DIR", tmp_path / "conf")
+    monkeypatch.setattr(command, "ROWS_DIR", tmp_path / "own")
     (tmp_path / "docs").mkdir()
     _, out, _ = typed("one")
     assert Path("docs/reproduction.md").is_file()
     assert "Wrote docs/reproduction.md" in out
     assert not Path("outputs/reproduce/reproduction.md").exists()
+
+
+def test_rows_of_ones_own_leave_the_table_of_the_checkout_alone(typed, running, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "CONF_DIR", tmp_path / "conf")
+    (tmp_path / "docs").mkdir()
+    typed("one")
+    assert not Path("docs/reproduction.md").exists()
+    assert Path("outputs/reproduce/reproduction.md").is_file()

@@ -114,6 +114,11 @@ REFUSED = {
     "- {metric: a, goal: {}}": ("- metric: test/acc", r"goal: must be one of at_least, .* got nothing"),
     "- {metric: a, goal: {between: [1]}}": ("- metric: test/acc", r"between must be two numbers such as .* got \[1\]"),
     "- {metric: a, goal: {between: [2, 1]}}": ("- metric: test/acc", r"the smaller first, got \[2, 1\]"),
+    "- {metric: a, goal: }": ("- metric: test/acc", r"goal must be keys with values, got None"),
+    "- {metric: a, goal: {at_least: 2}, stretch: {at_least: 1}}": (
+        "- metric: test/acc",
+        r"stretch must be more than the goal, got ≥ 1 for the goal ≥ 2",
+    ),
     "- {metric: a, stretch: {at_least: 1}}": ("- metric: test/acc", r"stretch must stand beside a goal"),
     "- {metric: a}\n      - {metric: b}": (
         "- metric: test/acc",

@@ -101,6 +101,9 @@ def test_more_seeds_train_those_that_are_not_there(finished):
 def test_a_row_with_other_words_begins_anew_and_what_was_there_is_kept(finished, capsys):
     other = replace(ROW, words=(*ROW.words, "model.hidden=[7]"))
     assert standing_in(other, OUT / "one") is None
+    # Of what was kept before, somebody has removed the first.
+    (OUT / "earlier" / "one-2").mkdir(parents=True)
+    (OUT / "earlier" / "one-2" / "kept").touch()
     assert run_row(other, OUT)
     assert finished.seeds == [0, 1, 2]
     assert values(other) == [(0.0, 0.1, 0.2)]
@@ -188,6 +191,15 @@ def test_a_metric_that_no_run_has_is_named_with_the_nearest(finished, capsys):
     expected = "one failed: its runs have no test/ac (did you mean test/acc?); they have test/acc"
     assert expected in capsys.readouterr().err
     assert Shown(row, standing_in(row, OUT / "one")).outcomes[0].kind == "failed"
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_a_metric_that_is_no_number_in_one_run_is_named(finished, capsys, lost):
+    folder = next((OUT / "one").glob(f"seed-{lost}*"))
+    replace(read_result(folder), metrics={"test/acc": None}).write(folder)
+    assert not run_row(ROW, OUT)
+    assert "one failed: test/acc is no finite number in 1 of 3 runs" in capsys.readouterr().err
+    assert Shown(ROW, standing_in(ROW, OUT / "one")).outcomes[0].kind == "failed"
 
 
 def test_a_line_whose_words_no_run_has_is_named(finished, capsys):

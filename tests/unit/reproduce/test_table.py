@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fulgurite.board.events import write_summaries
+from fulgurite.errors import DataError
 from fulgurite.reproduce.goals import Goal
 from fulgurite.reproduce.markdown import write_markdown
 from fulgurite.reproduce.page import write_page
@@ -164,6 +165,15 @@ def test_hyphens_do_not_end_the_comment_that_holds_the_values(written):
     assert written({}, [], [Topic("Small", (row,))]) == lines
 
 
+def test_values_that_cannot_be_read_are_named_with_their_row_and_stay(written, tmp_path):
+    written(RUN, ["one", "two"])
+    path = tmp_path / "docs" / "reproduction.md"
+    path.write_text(damaged := path.read_text(encoding="utf-8").replace('{"record"', '{record"', 1), encoding="utf-8")
+    with pytest.raises(DataError, match=r"reproduction\.md: the values of row one cannot be read \(.*restore the line"):
+        written({}, [])
+    assert path.read_text(encoding="utf-8") == damaged
+
+
 PNG = b"\x89PNG of "
 
 
@@ -212,3 +222,12 @@ def test_the_page_shows_lines_pictures_and_links_and_escapes_all_of_it(tmp_path)
     assert '<td class="whole">97.50 ± 0.50\N{NO-BREAK SPACE}%</td>' in page
     assert "2 rows, 41 s of training, " in page
     assert "{{" not in page
+
+
+def test_each_verdict_on_the_page_has_the_colour_of_its_kind(tmp_path):
+    goals = (Goal(high=0.5), Goal(high=0.05))
+    lines = tuple(replace(line, goal=goal) for line, goal in zip(TWO.lines, goals, strict=True))
+    row = replace(TWO, lines=lines)
+    page = write_page(tmp_path, [Topic("Small", (row,))], {"two": RUN["two"]}).read_text(encoding="utf-8")
+    assert '<span class="status met">met</span>' in page
+    assert '<span class="status missed">missed by 0.05</span>' in page

@@ -1,6 +1,9 @@
 """Statistics, deviations and verdicts against numbers reckoned by hand."""
 
+import math
+
 import pytest
+import torch
 
 from fulgurite.reproduce.goals import Goal, shown, spread
 from fulgurite.reproduce.rows import Line
@@ -37,7 +40,19 @@ def test_a_verdict_says_whether_the_statistic_is_in_the_range_and_how_far_out(go
 
 def test_a_mean_that_is_the_goal_but_for_rounding_meets_it():
     assert judge(Line("test/acc", goal=Goal(low=0.99)), Figures((0.99, 0.99, 0.99), 3)).verdict == "met"
-    assert judge(Line("test/acc", goal=Goal(low=0.99)), Figures((0.99, 0.99, 0.98999999), 3)).kind == "missed"
+    assert judge(Line("test/acc", goal=Goal(low=0.99)), Figures((0.99, 0.99, 0.989999), 3)).kind == "missed"
+
+
+def test_a_goal_is_met_by_the_number_of_32_bits_that_stands_for_it():
+    values = tuple(torch.full((3,), 0.95).tolist())
+    assert values[0] < 0.95
+    assert judge(Line("test/acc", goal=Goal(low=0.95)), Figures(values, 3)).verdict == "met"
+    assert judge(Line("test/acc", statistic="share", least=0.95), Figures(values, 3)).value == 1.0
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_is_no_finite_number_meets_no_goal(value):
+    assert judge(Line("test/mae", goal=Goal(0.0, 0.5)), Figures((value,), 1)).kind == "missed"
 
 
 def test_the_stretch_goal_is_told_apart_from_the_goal():
@@ -91,6 +106,13 @@ def test_lines_are_told_apart_from_two_standard_errors_of_their_difference_on():
     lines, outcomes = outcomes_of((9, 10, 11), (10.7, 11.7, 12.7), (10.6, 11.6, 12.6))
     first, second, third = lines
     assert comparable(lines, outcomes) == [(first, third, False), (first, second, True), (third, second, False)]
+
+
+@pytest.mark.parametrize("part", [Figures((1, 1, 2), planned=4), Figures((1, 1, 2), planned=4, lost=1)])
+def test_a_mean_of_a_part_of_the_runs_is_not_compared(part):
+    lines, outcomes = outcomes_of((5, 5, 6), (1, 1, 2))
+    assert len(comparable(lines, outcomes)) == 1
+    assert comparable(lines, [outcomes[0], judge(lines[1], part)]) == []
 
 
 def test_means_of_other_metrics_are_not_compared():
