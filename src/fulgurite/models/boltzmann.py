@@ -39,7 +39,7 @@ class BoltzmannMachine(nn.Module):
         steps: of the chain for each update, hidden and visible layer once each: the k of CD-k.
         num_chains: chains of ``pcd``.
         centred: m is the mean of the data once ``begin`` has seen them, l that of the hidden units over the last
-            hundred updates or so; else both are 0. Unlike in the source no bias makes up for a step of l, which is small.
+            hundred updates or so; else both are 0. No bias makes up for the small steps of l, as it does in the source.
         mean_field: with ``cd``, take probabilities of the chain's last visible layer for its states: less noise, and a
             gradient that is a little biased (the guide, section 3).
         init: of the weights: ``small``, N(0, 0.01^2) as in the guide, or a name in ``layers.INITS``.
