@@ -72,6 +72,19 @@ def test_what_was_forgotten_is_what_was_known_less_what_is_known(compose_config,
     assert outcome.metrics["test/forgetting"] > 0.25
 
 
+def test_what_an_epoch_between_the_tasks_has_forgotten_is_of_those_that_were_over_alone(
+    compose_config, tmp_path: Path
+) -> None:
+    # The task in the middle has eight of the ten digits, so its last epoch is the best.
+    words = ("data.tasks=[[0],[1,2,3,4,5,6,7,8],[9]]", "trainer.max_epochs=6", "data.batch_size=40")
+    words += ("optimizer.lr=0.003",)
+    _, outcome = trained(compose_config, tmp_path, *words, "callbacks.best_checkpoint.choose=best")
+    after = rows(tmp_path)
+    assert max(after, key=lambda row: row["val/acc"]) is after[3]
+    lost = after[1]["val/acc_task_0"] - outcome.metrics["test/acc_task_0"]
+    assert outcome.metrics["test/forgetting"] == pytest.approx(lost, abs=1e-6)
+
+
 def test_a_run_that_goes_on_knows_what_was_learned_before(compose_config, tmp_path: Path) -> None:
     # Cut after the first epoch of the third task.
     words = ("data.method=replay", "data.memory=60", "data.num_epochs=10", "scheduler=constant", "test=false")
