@@ -103,6 +103,14 @@ def test_the_outputs_of_every_model_can_be_climbed(compose_config, model) -> Non
     assert (after > before).all()
 
 
+def test_a_layer_that_is_gone_through_twice_is_named_once(compose_config) -> None:
+    model = build(compose_config("model=dbn", "model.hidden=[4,3]", "data.scaling=unit")).model.eval()
+    with pytest.raises(
+        ConfigError, match=r"--layer must be one of machines\.0\.up, machines\.1\.up, head, dropout; got"
+    ):
+        activation(model, "net", (1, 28, 28))
+
+
 @pytest.mark.parametrize(
     ("text", "units"), [("3", [3]), ("0-3,7", [0, 1, 2, 3, 7]), (" 5 , 5", [5, 5]), ("0-63", list(range(64)))]
 )
