@@ -3,13 +3,17 @@
 Shapes: T tasks, B batch, C classes.
 """
 
+import logging
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from fulgurite.callbacks.checkpoint import BestCheckpoint
 from fulgurite.data.split_mnist import SplitMNIST
+
+log = logging.getLogger(__name__)
 
 
 class Forgetting(pl.Callback):
@@ -32,6 +36,16 @@ class Forgetting(pl.Callback):
         self.learned: list[float | None] = []
         self.epochs = 0
         self._counts = torch.zeros(2, 0)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say so when an epoch between the tasks may be the best, which would be tested."""
+        data = _data_of(trainer)
+        chosen = [each.choose for each in trainer.checkpoint_callbacks if isinstance(each, BestCheckpoint)]
+        if data is not None and data.method == "naive" and "best" in chosen:
+            log.warning(
+                "the best epoch is tested, and with data.method=naive that may be one before the last task; "
+                "callbacks.best_checkpoint.choose=last tests the last"
+            )
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start counting."""
