@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from fulgurite.build import Run
 from fulgurite.callbacks.checkpoint import BestCheckpoint, LastCheckpoint
 from fulgurite.callbacks.divergence import is_lost
-from fulgurite.errors import Pruned
+from fulgurite.errors import Pruned, RunFolderError
 from fulgurite.training.products import suitable_products
 
 
@@ -65,7 +65,7 @@ def _fit(run: Run) -> Outcome:
         # Lightning does so after it has loaded the checkpoint, whose weights it would round to float32.
         run.model.double()
     try:
-        with _interrupts():
+        with _interrupts(), _misfits(run):
             trainer.fit(run.model, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
     except Pruned:
         pruned = True
@@ -92,6 +92,21 @@ def _fit(run: Run) -> Outcome:
 
 def _floats(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items() if name.startswith(prefix)}
+
+
+@contextmanager
+def _misfits(run: Run) -> Iterator[None]:
+    """Tell the user that the checkpoint is of another model; torch's own error would be taken for a bug."""
+    try:
+        yield
+    except RuntimeError as error:
+        if run.checkpoint is None or "loading state_dict" not in str(error):
+            raise
+        # torch's first line says no more than that.
+        differs = str(error).splitlines()[1].strip().rstrip(".")
+        raise RunFolderError(
+            f"{run.checkpoint} is the checkpoint of another model ({differs}); use that of a run with the same words"
+        ) from error
 
 
 @contextmanager

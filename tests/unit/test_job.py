@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 
-from fulgurite.errors import ConfigError
+from fulgurite.errors import ConfigError, RunFolderError
 from fulgurite.job import run_job
 from fulgurite.result import read_result
 
@@ -45,6 +45,16 @@ def test_a_bug_is_recorded_and_its_traceback_logged(compose_config, tmp_path: Pa
         run_job(compose_config(*TINY), [])
     assert read_result(tmp_path).error.message == "a bug"
     assert "Traceback" in (tmp_path / "train.log").read_text()
+
+
+def test_a_checkpoint_of_another_model_is_no_bug(compose_config, tmp_path: Path):
+    words = ("data=iris", "model=mlp", "model.norm=none", "trainer.max_epochs=1", "trainer=cpu", "logger=none")
+    first = compose_config(*words, "model.hidden=[3]", folder=tmp_path / "first")
+    run_job(first, [])
+    last = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    other = compose_config(*words, "model.hidden=[4]", f"checkpoint='{last}'", folder=tmp_path / "other")
+    with pytest.raises(RunFolderError, match=r"last\.ckpt is the checkpoint of another model \(size mismatch for net"):
+        run_job(other, [])
 
 
 def test_an_interrupted_job_says_so_and_ctrl_c_works_after_it(

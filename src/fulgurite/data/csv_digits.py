@@ -38,8 +38,10 @@ def read_csv_digits(path: Path) -> tuple[Tensor, Tensor]:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); give a CSV file") from error
     except ValueError as error:
+        # What follows is advice for who calls NumPy.
+        what = str(error).partition(";")[0]
         raise DataError(
-            f"{path} is not a CSV file of digits ({error}); give a label and {_COLUMNS - 1} whole pixels a line"
+            f"{path} is not a CSV file of digits ({what}); give a label and {_COLUMNS - 1} whole pixels a line"
         ) from error
     return _checked(path, numbers)
 

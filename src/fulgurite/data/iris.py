@@ -61,8 +61,8 @@ class Iris(InMemoryData):
         num_test = check_int("test_per_species", test_per_species)
         if num_val + num_test >= _PER_SPECIES:
             raise ConfigError(
-                f"val_per_species={num_val} and test_per_species={num_test} leave none of the {_PER_SPECIES} flowers "
-                "of a species to train on; use smaller numbers"
+                f"val_per_species and test_per_species must leave some of the {_PER_SPECIES} flowers of a species to "
+                f"train on, got {num_val} and {num_test}; use smaller numbers"
             )
         parts = _split(species, (num_val, num_test), check_int("split_seed", split_seed, low=0))
         self._train, self._val, self._test = (Part(x[:, columns], y) for x, y in parts)

@@ -75,7 +75,9 @@ class RBM(Supervised):
 
     def forward(self, x: Tensor) -> Tensor:
         """B x S to B x C."""
-        features = self.standardised(self.machine(x.flatten(1)).detach())
+        hidden = self.machine(x.flatten(1))
+        # The readout's loss is none of the machine's. Who asks for the slope over the samples shall have it.
+        features = self.standardised(hidden if x.requires_grad else hidden.detach())
         return self.unscale(self.readout(self.scale * features))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

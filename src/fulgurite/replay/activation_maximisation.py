@@ -119,7 +119,8 @@ def activation(model: Supervised, layer: str | None, sizes: Sequence[int]) -> Ca
         model(torch.zeros(1, *sizes))
     # Layers with weights first: they are what one looks for.
     found = [each for each in calls if 2 <= each.output.dim() <= 4]
-    names = [each.name for each in sorted(found, key=lambda each: not list(each.layer.parameters()))]
+    # A layer that is gone through twice has one name.
+    names = list(dict.fromkeys(each.name for each in sorted(found, key=lambda each: not list(each.layer.parameters()))))
     if layer not in names:
         raise ConfigError(f"--layer must be one of {', '.join(names)}; got {layer!r}{did_you_mean(layer, names)}")
 

@@ -7,6 +7,7 @@ levels from antialiasing, and put into a 28 x 28 field so that its centre of mas
 Shapes: H, W height and width of the picture; S side of the field that the model reads.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ def _grey(path: Path) -> np.ndarray:
     if path.is_dir():
         raise DataError(f"{path} is a folder; name the pictures in it, such as {path / '*.png'}")
     try:
-        with Image.open(path) as opened:
+        with _opened(path) as opened:
             picture = ImageOps.exif_transpose(opened)
             if picture.mode in ("1", "P"):
                 picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
@@ -117,6 +118,13 @@ def _grey(path: Path) -> np.ndarray:
         raise DataError(f"there is no file {path}; give PNG or JPEG files") from None
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as a picture ({error}); give a PNG or JPEG file") from None
+
+
+def _opened(path: Path) -> Image.Image:
+    # Telephones take pictures of 100 megapixels and more, which Pillow suspects; it still refuses twice its limit.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(path)
 
 
 def _on_paper(picture: Image.Image) -> Image.Image:

@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +13,7 @@ from fulgurite.report.table import rounded
 from fulgurite.result import Result, read_result
 
 _BEST = Path("checkpoints", "best.ckpt")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def print_summary(folder: Path) -> None:
@@ -44,13 +46,21 @@ def print_summary(folder: Path) -> None:
 def next_commands(folder: Path, result: Result) -> list[str]:
     """Command lines for this run, as they can be typed in the current folder."""
     run = shlex.quote(nearest(folder))
-    sample = "digit.png" if result.objective.metric.endswith("/acc") else "points.csv"
     return [
         f"fulgurite eval {run}",
-        f"fulgurite predict {run} {sample}",
+        f"fulgurite predict {run} {'points.csv' if _has_points(folder) else 'digit.png'}",
         f"fulgurite board {run}",
         "python train.py -m model=mlp,cnn optimizer.lr=1e-3,3e-3 seed=1,2,3",
     ]
+
+
+def _has_points(folder: Path) -> bool:
+    """Whether the run's samples are numbers in a row, and no images."""
+    try:
+        cfg = yaml.load((folder / ".hydra" / "config.yaml").read_text(encoding="utf-8"), Loader=_LOADER)
+        return len(cfg["data"]["spec"]["input_shape"]) < 3
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return False
 
 
 def _numbers(result: Result) -> list[tuple[str, str]]:

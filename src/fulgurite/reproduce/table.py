@@ -91,7 +91,9 @@ def time_text(shown_row: Shown) -> str:
     if shown_row.standing is None:
         return ""
     record = shown_row.standing.record
-    return f"more than {seconds_text(record.seconds)}" if record.unknown else seconds_text(record.seconds)
+    # What is at work, or was killed at it, has not told its time yet.
+    untold = record.unknown or record.at_work
+    return f"more than {seconds_text(record.seconds)}" if untold else seconds_text(record.seconds)
 
 
 def seconds_text(seconds: float) -> str:

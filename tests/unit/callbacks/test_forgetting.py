@@ -48,8 +48,9 @@ def rows(folder: Path) -> list[dict[str, float]]:
     return [row for row in found if "val/acc" in row]
 
 
-def test_what_was_forgotten_is_what_was_known_less_what_is_known(compose_config, tmp_path: Path) -> None:
+def test_what_was_forgotten_is_what_was_known_less_what_is_known(compose_config, tmp_path: Path, caplog) -> None:
     run, outcome = trained(compose_config, tmp_path)
+    assert "callbacks.best_checkpoint.choose" not in caplog.text
     names = ["01", "23", "45", "67", "89"]
     after = rows(tmp_path)
     learned = [after[2 * number + 1][f"val/acc_task_{name}"] for number, name in enumerate(names)]
@@ -70,6 +71,20 @@ def test_what_was_forgotten_is_what_was_known_less_what_is_known(compose_config,
         assert outcome.metrics[f"test/acc_task_{name}"] == pytest.approx(float(expected), abs=1e-6)
     # So small a run has not learned all of it, but one after the other it forgets what it has.
     assert outcome.metrics["test/forgetting"] > 0.25
+
+
+def test_what_an_epoch_between_the_tasks_has_forgotten_is_of_those_that_were_over_alone(
+    compose_config, tmp_path: Path, caplog
+) -> None:
+    # The task in the middle has eight of the ten digits, so its last epoch is the best.
+    words = ("data.tasks=[[0],[1,2,3,4,5,6,7,8],[9]]", "trainer.max_epochs=6", "data.batch_size=40")
+    words += ("optimizer.lr=0.003",)
+    _, outcome = trained(compose_config, tmp_path, *words, "callbacks.best_checkpoint.choose=best")
+    after = rows(tmp_path)
+    assert max(after, key=lambda row: row["val/acc"]) is after[3]
+    assert "callbacks.best_checkpoint.choose=last tests the last" in caplog.text
+    lost = after[1]["val/acc_task_0"] - outcome.metrics["test/acc_task_0"]
+    assert outcome.metrics["test/forgetting"] == pytest.approx(lost, abs=1e-6)
 
 
 def test_a_run_that_goes_on_knows_what_was_learned_before(compose_config, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_subset_trains_validates_and_tests(digits, tmp_path):
         ("\n\n", r"x\.csv holds no digits"),
         (HEADER, r"x\.csv holds no digits"),
         ("7,1,2\n", r"x\.csv has 3 columns; it must have 785"),
-        ("7" + ",0" * 784 + "\n7,0\n", r"x\.csv is not a CSV file of digits \(.*columns"),
+        ("7" + ",0" * 784 + "\n7,0\n", r"x\.csv is not a CSV file of digits \(.*columns[^;]* at row 2\); give"),
         ("7" + ",0" * 783 + ",dark\n", r"x\.csv is not a CSV file of digits \(could not convert string 'dark'"),
         ("7" + ",0" * 783 + ",256\n", r"x\.csv has numbers from 0 to 256"),
         ("7" + ",0" * 783 + ",-1\n", r"x\.csv has numbers from -1 to 7"),

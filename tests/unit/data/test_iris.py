@@ -97,7 +97,7 @@ def test_features_and_classes_size_the_model(compose_config):
         ({"classes": ["setosa", "setosa+virginica"]}, r"^classes must name each of .* once at most"),
         (
             {"val_per_species": 45, "test_per_species": 5},
-            r"^val_per_species=45 and test_per_species=5 leave none of the 50",
+            r"^val_per_species and test_per_species must leave some of the 50 flowers .*, got 45 and 5",
         ),
     ],
 )

@@ -159,6 +159,17 @@ def test_a_blank_page_is_refused(tmp_path, tone):
         read_digit(path)
 
 
+def test_a_photograph_that_pillow_suspects_is_read_without_a_word_up_to_twice_its_limit(tmp_path, monkeypatch):
+    path = save(tmp_path / "7.png", seven())
+    expected, size = read_digit(path), seven().size
+    # Warnings are errors here.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", round(size / 1.5))
+    assert (read_digit(path) == expected).all()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", round(size / 2.5))
+    with pytest.raises(DataError, match=r"7\.png cannot be read as a picture \(Image size"):
+        read_digit(path)
+
+
 def test_a_wholly_transparent_picture_is_blank(tmp_path):
     with pytest.raises(DataError, match="is blank"):
         read_digit(save(tmp_path / "clear.png", np.zeros((20, 20, 4), dtype=np.uint8)))

@@ -90,6 +90,29 @@ def test_an_activation_is_the_mean_over_a_map_over_time_or_the_output(compose_co
 
 
 @pytest.mark.parametrize(
+    "model", ["mlp", "cnn", "lenet5", "rnn", "lstm", "gru", "linear", "perceptron", "rashid", "rbm", "dbn"]
+)
+def test_the_outputs_of_every_model_can_be_climbed(compose_config, model) -> None:
+    words = ("head=sigmoid", "loss=half_squares") if model == "rashid" else ()
+    built = build(compose_config(f"model={model}", "data.scaling=unit", *words)).model.eval().requires_grad_(False)
+    # Some start at zero, where no image is better than another.
+    for each in built.parameters():
+        torch.nn.init.normal_(each, std=0.1)
+    activate = activation(built, None, (1, 28, 28))
+    climbed = [maximise(activate, (1, 28, 28), [0, 9], PIXELS, Ascent(steps=steps, **PLAIN)) for steps in (1, 20)]
+    before, after = (activate(images)[[0, 1], [0, 9]] for images in climbed)
+    assert (after > before).all()
+
+
+def test_a_layer_that_is_gone_through_twice_is_named_once(compose_config) -> None:
+    model = build(compose_config("model=dbn", "model.hidden=[4,3]", "data.scaling=unit")).model.eval()
+    with pytest.raises(
+        ConfigError, match=r"--layer must be one of machines\.0\.up, machines\.1\.up, head, dropout; got"
+    ):
+        activation(model, "net", (1, 28, 28))
+
+
+@pytest.mark.parametrize(
     ("text", "units"), [("3", [3]), ("0-3,7", [0, 1, 2, 3, 7]), (" 5 , 5", [5, 5]), ("0-63", list(range(64)))]
 )
 def test_units_are_numbers_and_ranges(text: str, units: list[int]) -> None:

@@ -10,7 +10,7 @@ from fulgurite.result import Failure, Objective, Result
 METRICS = {"val/acc": 0.98765, "val/loss": 0.04, "train/loss": 0.01, "test/acc": 0.98321, "test/loss": 0.0512}
 
 
-def summary_of(folder: Path, capsys, **options) -> list[str]:
+def summary_of(folder: Path, capsys, config: str = "", **options) -> list[str]:
     fields = {
         "status": "finished",
         "objective": Objective("val/acc", "max", 0.98765),
@@ -19,7 +19,8 @@ def summary_of(folder: Path, capsys, **options) -> list[str]:
         "seconds": 12.34,
         "samples_per_s": 25579.6,
     }
-    folder.mkdir(parents=True)
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra" / "config.yaml").write_text(config)
     Result(**(fields | options)).write(folder)
     print_summary(folder)
     return capsys.readouterr().out.splitlines()
@@ -54,10 +55,19 @@ def test_a_long_path_is_not_broken_over_lines(tmp_path, capsys, monkeypatch):
     assert any("x" * 100 in line for line in summary_of(folder, capsys))
 
 
-def test_a_run_on_numbers_is_asked_about_a_csv_file(tmp_path, capsys):
-    lines = summary_of(tmp_path / "run", capsys, objective=Objective("val/mae", "min", 0.4), metrics={"test/mae": 0.5})
-    assert lines[0].split() == ["best", "val/mae", "0.4000"]
-    assert any(line.endswith("points.csv") for line in lines)
+@pytest.mark.parametrize(
+    ("shape", "file"),
+    [("['${length:${data.features}}']", "points.csv"), ("[2, 28]", "points.csv"), ("[1, 28, 28]", "digit.png")],
+)
+@pytest.mark.parametrize("metric", ["val/acc", "val/mae"])
+def test_a_run_on_images_is_asked_about_a_picture_and_one_on_numbers_about_a_csv_file(
+    tmp_path, capsys, shape, file, metric
+):
+    lines = summary_of(
+        tmp_path / "run", capsys, f"data: {{spec: {{input_shape: {shape}}}}}", objective=Objective(metric, "min", 0.4)
+    )
+    assert lines[0].split() == ["best", metric, "0.4000"]
+    assert [line.split()[-1] for line in lines if " predict " in line] == [file]
 
 
 def test_a_diverged_run_says_so(tmp_path, capsys):

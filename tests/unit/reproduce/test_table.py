@@ -15,7 +15,7 @@ from fulgurite.reproduce.picture import picture
 from fulgurite.reproduce.record import Record
 from fulgurite.reproduce.rows import Line, Row, Topic
 from fulgurite.reproduce.standing import Shown, Standing
-from fulgurite.reproduce.table import about, cells
+from fulgurite.reproduce.table import about, cells, time_text
 from fulgurite.reproduce.verdicts import Figures
 from fulgurite.result import Objective, Result
 
@@ -48,6 +48,14 @@ def test_a_row_of_several_lines_has_a_head_and_lines_with_names():
     assert head == ("two", "a line", "", "", "", "", "", "", "more than 41 s")
     assert first == ("", "mse", "", "", "0.5000 ± 0.1000", "3", "0.058", "no goal", "")
     assert (second[0], second[1], second[4]) == ("", "l1", "0.1000 ± 0.0000")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({}, "41 s"), ({"unknown": True}, "more than 41 s"), ({"at_work": True}, "more than 41 s")],
+)
+def test_a_time_that_is_not_all_known_is_said_to_be_more(options, text):
+    assert time_text(Shown(ONE, stands(ONE, (0.97,), **options))) == text
 
 
 def test_a_row_that_needs_a_gpu_says_so_while_it_is_open():
