@@ -187,7 +187,14 @@ def _missing_option(error: MissingConfigException) -> str:
     known = [str(name) for name in error.options or []]
     if not known:
         return f"{group}={option}: the group {group} has no such option; its files lie in {config.CONF_DIR / group}"
-    return f"{group} must be one of {', '.join(known)}; got {option}{did_you_mean(option, known)}"
+    hint = _elsewhere(group, option) or did_you_mean(option, known)
+    return f"{group} must be one of {', '.join(known)}; got {option}{hint}"
+
+
+def _elsewhere(group: str, option: str) -> str:
+    """What to say of an experiment that is taken for a sweep, or the other way round."""
+    other = {"experiment": "sweep", "sweep": "experiment"}.get(group, "")
+    return f" (did you mean {other}={option}?)" if other and option in help.options(other) else ""
 
 
 def _no_option(overrides: Sequence[str]) -> str | None:

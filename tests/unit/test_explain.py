@@ -26,6 +26,11 @@ def test_an_unknown_option_is_told_the_nearest_and_all():
     assert text.endswith("got cnnn (did you mean cnn?)")
 
 
+def test_an_experiment_that_is_taken_for_a_sweep_is_pointed_out():
+    assert message("sweep=cnn_best").endswith("; got cnn_best (did you mean experiment=cnn_best?)")
+    assert message("experiment=gd_variants").endswith("; got gd_variants (did you mean sweep=gd_variants?)")
+
+
 def test_a_launcher_whose_package_is_missing_is_told_how_to_get_it():
     missing = MissingConfigException("", "hydra/launcher/joblib", options=["fused", "in_turn"])
     assert explain(missing) == 'launcher=joblib needs an extra package: pip install "fulgurite[joblib]"'

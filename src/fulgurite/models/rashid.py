@@ -58,7 +58,10 @@ class Rashid(Supervised):
         self.save_hyperparameters()
         self.rule = check_choice("rule", rule, RULES)
         if self.spec.head != "sigmoid":
-            raise ConfigError(f"model=rashid has sigmoid outputs, and head is {self.spec.head}; use head=sigmoid")
+            raise ConfigError(
+                f"model=rashid has sigmoid outputs, and head is {self.spec.head}; use head=sigmoid loss=half_squares, "
+                "or all of the book's settings by experiment=rashid_200"
+            )
         if rule == "rashid" and not isinstance(getattr(self.loss, "loss", self.loss), HalfSquares):
             raise ConfigError(
                 "rule=rashid is a rule for half the squared error; use loss=half_squares or rule=gradient"
