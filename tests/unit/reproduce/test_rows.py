@@ -215,6 +215,14 @@ def test_each_shipped_row_can_be_planned(name, tmp_path, monkeypatch):
         assert_one_run_a_seed(SHIPPED[name], [[*fixed, *space.overrides(setting)] for setting in space.grid()])
 
 
+def test_each_experiment_that_needs_no_download_has_a_row():
+    words = {word for row in SHIPPED.values() for word in row.words}
+    shipped = {path.stem for path in (CONF_DIR / "experiment").glob("*.yaml")} - {"geron_fashion"}
+    # What a sweep over it is named after.
+    of_sweeps = {path.stem for path in (CONF_DIR / "sweep").glob("*.yaml") if f"sweep={path.stem}" in words}
+    assert sorted(name for name in shipped - of_sweeps if f"experiment={name}" not in words) == []
+
+
 def test_each_measure_of_a_shipped_row_can_be_imported():
     for name in {row.after for row in SHIPPED.values()} - {""}:
         module, _, function = MEASURES[name].function.rpartition(".")
