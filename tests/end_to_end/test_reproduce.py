@@ -13,6 +13,7 @@ import pytest
 
 from fulgurite import cli
 from fulgurite.result import read_result
+from fulgurite.sweep.folder import driver_of
 
 OUT = Path("outputs", "reproduce")
 TINY = "trainer=cpu, model=mlp, 'model.hidden=[6]', data.train_subset=500, data.batch_size=50, launcher.compile=false"
@@ -79,6 +80,46 @@ def test_a_row_trains_fused_and_its_picture_is_on_the_page(reproduce):
     assert 'href="gate/report.html"' in page
 
 
+def test_rows_at_a_time_have_logs_of_their_own_and_one_that_fails_says_why(reproduce):
+    code, out, err = reproduce("gate", "wrong", "--at-once", "2", "--seeds", "4")
+    assert code == 1
+    assert "[1/2] gate: XOR by a perceptron" in out
+    assert f"    goal ≤ 75 %; {100 * max(of_runs('gate')):.2f} % (max), n 4; met" in out
+    assert re.search(r"^2 rows in .*, 2 at a time$", out, re.MULTILINE)
+    assert re.search(
+        r"^wrong failed: .*did you mean model\.hidden\?.*; see outputs/reproduce/wrong\.log$", err, re.MULTILINE
+    )
+    assert "[4/4] seed-3" in (OUT / "gate.log").read_text()
+    assert "OMP_NUM_THREADS=" in json.loads((OUT / "gate" / "reproduce.json").read_text())["machine"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_rows_at_a_time_end_with_the_command_and_it_goes_on(how, reproduce):
+    starter = "import sys; from fulgurite import cli; sys.exit(cli.main())"
+    command = [sys.executable, "-c", starter, "reproduce", "--rows", "own", "digits", "gate", "--at-once", "2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 120
+        while not list((OUT / "digits").glob("*/checkpoints/last.ckpt")) and time.monotonic() < until:
+            time.sleep(0.005)
+        process.send_signal(how)
+        said = process.communicate()[1]
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert said.endswith("interrupted; what is done is kept; the same command goes on\n")
+    # Who works on a row holds its folder.
+    until = time.monotonic() + 30
+    while driver_of(OUT / "digits") and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not driver_of(OUT / "digits")
+    # The slow and the fast rate train as one, so that none has ended.
+    assert not any("test/acc" in read_result(path.parent).metrics for path in (OUT / "digits").glob("*/result.json"))
+
+    assert reproduce("digits", "gate", "--at-once", "2")[0] == 0
+    assert len(of_runs("digits")) == 6
+    assert len(of_runs("gate")) == 3
+
+
 @pytest.mark.slow
 def test_a_row_that_was_killed_goes_on_and_the_table_has_the_numbers_of_the_runs(reproduce):
     command = [sys.executable, "-m", "fulgurite.cli", "reproduce", "--rows", "own", "digits"]
@@ -92,7 +133,7 @@ def test_a_row_that_was_killed_goes_on_and_the_table_has_the_numbers_of_the_runs
     assert process.returncode == -signal.SIGKILL
     assert len([path for path in (OUT / "digits").glob("*/result.json")]) >= 1
 
-    code, out, err = reproduce("digits", "wrong")
+    code, out, err = reproduce("digits", "wrong", "--at-once", "1")
     assert code == 1
     assert "goes on after epoch" in out
     assert "wrong failed: " in err

@@ -2,28 +2,30 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
 from fulgurite.config import CONF_DIR
 from fulgurite.errors import ConfigError, check_int, did_you_mean
 from fulgurite.report.leaderboard import nearest
+from fulgurite.reproduce.lanes import in_lanes, num_lanes
 from fulgurite.reproduce.machine import has_gpu
 from fulgurite.reproduce.markdown import write_markdown
 from fulgurite.reproduce.page import write_page
 from fulgurite.reproduce.rows import LEAST_SEEDS, ROWS_DIR, Row, Topic, read_topics
 from fulgurite.reproduce.standing import OUT, Shown, standing_in
-from fulgurite.reproduce.table import HEAD, ShownTopic, cells, counts
+from fulgurite.reproduce.table import HEAD, ShownTopic, cells, counts, seconds_text
 from fulgurite.reproduce.words import train_command
 
 _EXAMPLES = """examples:
   fulgurite reproduce                       the rows, their goals, and what stands here
   fulgurite reproduce logic_xor rashid_200  run two of them; the same again goes on where it was left
-  fulgurite reproduce --all                 everything that this machine can do
+  fulgurite reproduce --all                 everything that this machine can do, a row on each core
   fulgurite reproduce rashid_200 --seeds 10 launcher.drivers=2
 
 Each row is an ordinary sweep in outputs/reproduce/NAME; the table is outputs/reproduce/report.html and, in a checkout,
-docs/reproduction.md."""
+docs/reproduction.md. Where several rows run at a time, each prints to outputs/reproduce/NAME.log."""
 # What decides no number of a run.
 _FREE = ("launcher", "logger", "sweep")
 
@@ -44,7 +46,7 @@ def main(argv: list[str]) -> int:
         print("\n".join(_listed(topics)))
         return 0
     asked = [row for row in rows.values() if args.all or row.name in names]
-    return _run_all(topics, asked, _table_of(args.rows), args.seeds or 0, extra)
+    return _run_all(topics, asked, args, extra)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("words", metavar="NAME", nargs="*", help="a row; and words such as launcher.drivers=2")
     parser.add_argument("--all", action="store_true", help="all rows; those that need a GPU are left open without one")
     parser.add_argument("--seeds", type=int, metavar="N", help="this many seeds for each row that has fewer")
+    parser.add_argument("--at-once", type=int, metavar="N", help="rows at a time; without a GPU one a core, up to 4")
     parser.add_argument("--rows", type=Path, default=ROWS_DIR, metavar="DIR", help="a folder with rows of your own")
     return parser
 
@@ -75,6 +78,8 @@ def _check(names: Sequence[str], extra: Sequence[str], args: argparse.Namespace,
             )
     if args.seeds is not None:
         check_int("--seeds", args.seeds, low=LEAST_SEEDS)
+    if args.at_once is not None:
+        check_int("--at-once", args.at_once)
 
 
 def _table_of(rows: Path) -> Path:
@@ -85,30 +90,49 @@ def _table_of(rows: Path) -> Path:
     return Path("docs", "reproduction.md") if is_projects else OUT / "reproduction.md"
 
 
-def _run_all(topics: Sequence[Topic], rows: Sequence[Row], table: Path, seeds: int, extra: Sequence[str]) -> int:
-    """Run rows one after the other; after each the table is written."""
-    # Hydra and the sweep, which a list has no need of.
-    from fulgurite.reproduce.run import Stopped, run_row
-
-    gpu = any(row.gpu for row in rows) and has_gpu()
-    failed = []
-    for at, row in enumerate(rows, start=1):
-        print(f"[{at}/{len(rows)}] {row.name}: {row.what}", flush=True)
-        if row.gpu and not gpu:
+def _run_all(topics: Sequence[Topic], rows: Sequence[Row], args: argparse.Namespace, extra: Sequence[str]) -> int:
+    """Run rows, several at a time where that is quicker; whenever one has ended the table is written."""
+    gpu = (len(rows) > 1 or rows[0].gpu) and has_gpu()
+    waiting = [row for row in rows if gpu or not row.gpu]
+    for row in rows:
+        if row not in waiting:
             print(f"{row.name} needs a GPU and stays open; where there is one: fulgurite reproduce {row.name}")
-            continue
-        try:
-            failed += [] if run_row(row, OUT, seeds, extra) else [row.name]
-        except Stopped:
-            raise KeyboardInterrupt("what is done is kept; the same command goes on") from None
-        finally:
-            _write(topics, table, [row.name])
-        print("\n".join(_outcomes(Shown(row, standing_in(row, OUT / row.name)))), flush=True)
-    for path in _write(topics, table, []):
-        print(f"Wrote {nearest(path)}")
+    number, seeds, table = args.at_once or num_lanes(len(waiting), gpu), args.seeds or 0, _table_of(args.rows)
+    ran = in_lanes(waiting, number, args.rows, seeds, extra) if number > 1 else _in_turn(waiting, seeds, extra)
+    begun, failed, since = list[str](), list[str](), time.monotonic()
+    try:
+        for row, is_over in ran:
+            if is_over is None:
+                begun.append(row.name)
+                print(f"[{len(begun)}/{len(waiting)}] {row.name}: {row.what}", flush=True)
+                continue
+            failed += [] if is_over else [row.name]
+            _write(topics, table, begun)
+            print("\n".join([f"{row.name}:", *_outcomes(Shown(row, standing_in(row, OUT / row.name)))]), flush=True)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("what is done is kept; the same command goes on") from None
+    finally:
+        ran.close()
+        written = _write(topics, table, begun)
+    print("\n".join(f"Wrote {nearest(path)}" for path in written))
+    if len(begun) > 1:
+        print(f"{len(begun)} rows in {seconds_text(time.monotonic() - since)}, {number} at a time")
     if failed:
         print(f"{len(failed)} of {len(rows)} rows did not come to their end: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _in_turn(rows: Sequence[Row], seeds: int, extra: Sequence[str]) -> Generator[tuple[Row, bool | None]]:
+    """As ``in_lanes``, one row after the other in this process."""
+    # Hydra and the sweep, which a list has no need of.
+    from fulgurite.reproduce.run import Stopped, run_row
+
+    for row in rows:
+        yield row, None
+        try:
+            yield row, run_row(row, OUT, seeds, extra)
+        except Stopped:
+            raise KeyboardInterrupt from None
 
 
 def _write(topics: Sequence[Topic], table: Path, named: Sequence[str]) -> list[Path]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-_THREADS = "OMP_NUM_THREADS"
+THREADS = "OMP_NUM_THREADS"
 
 
 def has_gpu() -> bool:
@@ -19,7 +19,11 @@ def machine(words: Sequence[str]) -> str:
 
     if torch.cuda.is_available() and "trainer=cpu" not in words:
         return torch.cuda.get_device_name()
-    has_affinity = hasattr(os, "sched_getaffinity")
-    num_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    threads = os.environ.get(_THREADS)
-    return f"{num_cores} core{'' if num_cores == 1 else 's'}" + (f", {_THREADS}={threads}" if threads else "")
+    threads = os.environ.get(THREADS)
+    number = num_cores()
+    return f"{number} core{'' if number == 1 else 's'}" + (f", {THREADS}={threads}" if threads else "")
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

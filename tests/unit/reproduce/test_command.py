@@ -57,6 +57,8 @@ class Running:
 @pytest.fixture
 def running(monkeypatch):
     monkeypatch.setattr(command, "has_gpu", lambda: False)
+    # Here, where a stand-in is seen.
+    monkeypatch.setattr(command, "num_lanes", lambda *_: 1)
     monkeypatch.setattr(run, "run_row", stand_in := Running())
     return stand_in
 
