@@ -100,7 +100,7 @@ def test_eval_of_a_moved_run_gives_what_result_json_recorded_and_leaves_the_fold
 
 def test_eval_of_a_regression_run_gives_what_result_json_recorded(points, capsys):
     assert evaluate.main([str(points)]) == 0
-    assert "Identical to result.json." in capsys.readouterr().out
+    assert "Identical to result.json in test/" in capsys.readouterr().out
 
 
 def test_eval_says_when_the_numbers_are_not_those_recorded(copied, capsys):
@@ -115,6 +115,16 @@ def test_the_verdict_tells_rounding_from_a_difference():
     assert "but for rounding" in evaluate.verdict({"test/loss": 0.5000001, "test/acc": 0.9}, recorded)
     assert "NOT what" in evaluate.verdict({"test/loss": 0.501, "test/acc": 0.9}, recorded)
     assert "no test result" in evaluate.verdict({"test/loss": 0.5}, {"val/loss": 0.5})
+
+
+def test_the_verdict_names_what_was_compared_where_a_callback_measured_more():
+    recorded = {"val/acc": 0.8, "test/loss": 0.5, "test/acc": 0.9, "test/forgetting": 0.6}
+    same = {"test/loss": 0.5, "test/acc": 0.9}
+    rest = "; not computed again, as callbacks measure them: test/forgetting."
+    assert evaluate.verdict(same, recorded) == f"Identical to result.json in test/loss, test/acc{rest}"
+    rounded = evaluate.verdict(same | {"test/loss": 0.5000001}, recorded)
+    assert rounded.startswith("Equal to result.json in test/loss, test/acc but for rounding")
+    assert rounded.endswith(rest)
 
 
 def test_a_number_that_is_none_any_more_is_no_rounding():
@@ -462,7 +472,7 @@ def test_a_repetition_can_itself_be_evaluated_and_repeated(points, capsys):
     rerun.main([str(points)])
     new = points.with_name("quadratic_rerun-1")
     evaluate.main([str(new)])
-    assert "Identical to result.json." in capsys.readouterr().out
+    assert "Identical to result.json in test/" in capsys.readouterr().out
     assert rerun.main([str(new)]) == 0
     assert rerun.main([str(points)]) == 0
     assert points.with_name("quadratic_rerun-2").is_dir()
