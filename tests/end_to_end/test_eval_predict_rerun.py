@@ -162,7 +162,9 @@ def test_a_run_that_has_not_come_to_its_end_is_evaluated_on_demand_only(copied, 
 def test_a_folder_that_is_no_run_is_refused(tmp_path, copied):
     with pytest.raises(RunFolderError, match=r"is not a run folder: it has no result\.json"):
         evaluate.main([str(tmp_path)])
-    with pytest.raises(RunFolderError, match="is a folder of 1 runs, not a run; give one of them, such as run 1"):
+    with pytest.raises(
+        RunFolderError, match=r"^moved is a folder of 1 run, and a run is wanted; .* its best, 'moved/run 1'$"
+    ):
         evaluate.main([str(copied.parent)])
     with pytest.raises(RunFolderError, match="is a file, not a run folder"):
         evaluate.main([str(copied / "metrics.csv")])
