@@ -350,6 +350,20 @@ def test_a_label_is_a_class_at_the_start_or_the_end_of_a_name(name, label):
     assert answers.label_of(Path(name), 10) == label
 
 
+def test_classes_that_have_names_are_told_by_them(tmp_path, capsys):
+    words = ["data=iris", "data.classes=[setosa,versicolor+virginica]", "model=mlp", "model.hidden=[8]", "logger=none"]
+    assert cli.train([*words, "optimizer.lr=0.03", "trainer.max_epochs=3", "test=false"]) == 0
+    (run,) = (tmp_path / "outputs" / "iris").iterdir()
+    # Flowers 1 and 150 of the file: a setosa and a virginica.
+    Path("two.csv").write_text("5.1,3.5,1.4,0.2\n5.9,3.0,5.1,1.8\n")
+    capsys.readouterr()
+    assert predict.main([str(run), "two.csv"]) == 0
+    rows = list(csv.DictReader((run / "predictions.csv").read_text().splitlines()))
+    assert [row["prediction"] for row in rows] == ["setosa", "versicolor+virginica"]
+    assert float(rows[0]["probability_setosa"]) > 0.5 > float(rows[1]["probability_setosa"])
+    assert "setosa" in capsys.readouterr().out
+
+
 def test_predictions_follow_the_curve_in_the_unit_of_y(points, tmp_path):
     (tmp_path / "x.csv").write_text("x\n-10\n0\n10.0\n")
     assert predict.main([str(points), "x.csv"]) == 0
