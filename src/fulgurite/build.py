@@ -21,6 +21,7 @@ from fulgurite.models.supervised import Supervised
 from fulgurite.training.checkpoint import VerifiedCheckpointIO
 from fulgurite.training.loop import FastEpochLoop, use_epoch_loop
 from fulgurite.training.optimizers import check_optimizer
+from fulgurite.training.same_optimizer import SameOptimizer
 
 _LOOPS = {Engine.eager: FastEpochLoop, Engine.compiled: CompiledEpochLoop, Engine.auto: AutoEpochLoop}
 
@@ -71,7 +72,7 @@ def build(cfg: DictConfig, epoch_loop: type[FastEpochLoop] | None = None, loaded
         data.share(loaded.setdefault(_what_is_loaded(cfg), {}))
     model = build_model(cfg)
     throughput, divergence = Throughput(), StopOnDivergence()
-    callbacks = [*make_all(cfg, "callbacks"), throughput, divergence, *_of_search(cfg)]
+    callbacks = [SameOptimizer(), *make_all(cfg, "callbacks"), throughput, divergence, *_of_search(cfg)]
     trainer = make(
         cfg,
         "trainer",

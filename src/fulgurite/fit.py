@@ -99,6 +99,15 @@ def _misfits(run: Run) -> Iterator[None]:
     """Tell the user that the checkpoint is of another model; torch's own error would be taken for a bug."""
     try:
         yield
+    except ValueError as error:
+        if run.checkpoint is None or "loaded state dict" not in str(error):
+            raise
+        # Of the optimiser: each weight has its place, and other ones of them are trained.
+        names = ", ".join(type(each).__name__ for each in run.trainer.optimizers)
+        raise RunFolderError(
+            f"{run.checkpoint} is the checkpoint of another model: its optimiser trains other parameters than this "
+            f"run's {names} ({error}); use that of a run with the same words"
+        ) from error
     except RuntimeError as error:
         if run.checkpoint is None or "loading state_dict" not in str(error):
             raise

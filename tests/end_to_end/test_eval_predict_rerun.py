@@ -100,7 +100,7 @@ def test_eval_of_a_moved_run_gives_what_result_json_recorded_and_leaves_the_fold
 
 def test_eval_of_a_regression_run_gives_what_result_json_recorded(points, capsys):
     assert evaluate.main([str(points)]) == 0
-    assert "Identical to result.json." in capsys.readouterr().out
+    assert "Identical to result.json in test/" in capsys.readouterr().out
 
 
 def test_eval_says_when_the_numbers_are_not_those_recorded(copied, capsys):
@@ -115,6 +115,16 @@ def test_the_verdict_tells_rounding_from_a_difference():
     assert "but for rounding" in evaluate.verdict({"test/loss": 0.5000001, "test/acc": 0.9}, recorded)
     assert "NOT what" in evaluate.verdict({"test/loss": 0.501, "test/acc": 0.9}, recorded)
     assert "no test result" in evaluate.verdict({"test/loss": 0.5}, {"val/loss": 0.5})
+
+
+def test_the_verdict_names_what_was_compared_where_a_callback_measured_more():
+    recorded = {"val/acc": 0.8, "test/loss": 0.5, "test/acc": 0.9, "test/forgetting": 0.6}
+    same = {"test/loss": 0.5, "test/acc": 0.9}
+    rest = "; not computed again, as callbacks measure them: test/forgetting."
+    assert evaluate.verdict(same, recorded) == f"Identical to result.json in test/loss, test/acc{rest}"
+    rounded = evaluate.verdict(same | {"test/loss": 0.5000001}, recorded)
+    assert rounded.startswith("Equal to result.json in test/loss, test/acc but for rounding")
+    assert rounded.endswith(rest)
 
 
 def test_a_number_that_is_none_any_more_is_no_rounding():
@@ -152,7 +162,9 @@ def test_a_run_that_has_not_come_to_its_end_is_evaluated_on_demand_only(copied, 
 def test_a_folder_that_is_no_run_is_refused(tmp_path, copied):
     with pytest.raises(RunFolderError, match=r"is not a run folder: it has no result\.json"):
         evaluate.main([str(tmp_path)])
-    with pytest.raises(RunFolderError, match="is a folder of 1 runs, not a run; give one of them, such as run 1"):
+    with pytest.raises(
+        RunFolderError, match=r"^moved is a folder of 1 run, and a run is wanted; .* its best, 'moved/run 1'$"
+    ):
         evaluate.main([str(copied.parent)])
     with pytest.raises(RunFolderError, match="is a file, not a run folder"):
         evaluate.main([str(copied / "metrics.csv")])
@@ -338,6 +350,20 @@ def test_a_label_is_a_class_at_the_start_or_the_end_of_a_name(name, label):
     assert answers.label_of(Path(name), 10) == label
 
 
+def test_classes_that_have_names_are_told_by_them(tmp_path, capsys):
+    words = ["data=iris", "data.classes=[setosa,versicolor+virginica]", "model=mlp", "model.hidden=[8]", "logger=none"]
+    assert cli.train([*words, "optimizer.lr=0.03", "trainer.max_epochs=3", "test=false"]) == 0
+    (run,) = (tmp_path / "outputs" / "iris").iterdir()
+    # Flowers 1 and 150 of the file: a setosa and a virginica.
+    Path("two.csv").write_text("5.1,3.5,1.4,0.2\n5.9,3.0,5.1,1.8\n")
+    capsys.readouterr()
+    assert predict.main([str(run), "two.csv"]) == 0
+    rows = list(csv.DictReader((run / "predictions.csv").read_text().splitlines()))
+    assert [row["prediction"] for row in rows] == ["setosa", "versicolor+virginica"]
+    assert float(rows[0]["probability_setosa"]) > 0.5 > float(rows[1]["probability_setosa"])
+    assert "setosa" in capsys.readouterr().out
+
+
 def test_predictions_follow_the_curve_in_the_unit_of_y(points, tmp_path):
     (tmp_path / "x.csv").write_text("x\n-10\n0\n10.0\n")
     assert predict.main([str(points), "x.csv"]) == 0
@@ -462,7 +488,7 @@ def test_a_repetition_can_itself_be_evaluated_and_repeated(points, capsys):
     rerun.main([str(points)])
     new = points.with_name("quadratic_rerun-1")
     evaluate.main([str(new)])
-    assert "Identical to result.json." in capsys.readouterr().out
+    assert "Identical to result.json in test/" in capsys.readouterr().out
     assert rerun.main([str(new)]) == 0
     assert rerun.main([str(points)]) == 0
     assert points.with_name("quadratic_rerun-2").is_dir()

@@ -92,14 +92,14 @@ def of_points(
     """Answers for rows of numbers.
 
     Args:
-        names: of the outputs; those of classes are their numbers.
+        names: of the outputs, or of the classes: their numbers where they have no others.
         task: of the data.
         points: N of file, line, and features.
         outputs: N x C.
     """
     if task == "classification":
         found = ["prediction", *(f"probability_{name}" for name in names)]
-        answers: list[list[object]] = [[each.index(max(each)), *each] for each in outputs]
+        answers: list[list[object]] = [[names[each.index(max(each))], *each] for each in outputs]
     else:
         told = _told(names, task)
         found, answers = told.header, [told.cells(each) for each in outputs]

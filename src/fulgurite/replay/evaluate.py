@@ -63,16 +63,24 @@ def evaluate(run: RunFolder, checkpoint: Path) -> dict[str, float]:
 
 
 def verdict(metrics: Mapping[str, float], recorded: Mapping[str, float | None]) -> str:
-    """In one sentence: whether new numbers equal those that were recorded under the same names."""
-    pairs = [(value, recorded[name]) for name, value in metrics.items() if name in recorded]
-    if not pairs:
+    """In one sentence: whether new numbers equal those that were recorded under the same names, and which they are."""
+    gaps = {name: _gap(value, recorded[name]) for name, value in metrics.items() if name in recorded}
+    if not gaps:
         return "result.json has no test result to compare with."
-    gaps = [_gap(new, old) for new, old in pairs]
-    if max(gaps) == 0:
-        return "Identical to result.json."
-    if max(gaps) <= _ROUNDING:
-        return f"Equal to result.json but for rounding: the largest relative difference is {max(gaps):.1e}."
-    return "NOT what result.json recorded: other data, other code, or another checkpoint."
+    largest = max(gaps.values())
+    if largest > _ROUNDING:
+        return "NOT what result.json recorded: other data, other code, or another checkpoint."
+    others = _not_tested(metrics, recorded)
+    of_these = f" in {', '.join(gaps)}" if others else ""
+    rest = f"; not computed again, as callbacks measure them: {', '.join(others)}" if others else ""
+    if largest == 0:
+        return f"Identical to result.json{of_these}{rest}."
+    return f"Equal to result.json{of_these} but for rounding, a relative difference of {largest:.1e} at most{rest}."
+
+
+def _not_tested(metrics: Mapping[str, float], recorded: Mapping[str, float | None]) -> list[str]:
+    """Names of recorded test metrics that are not among the new ones: those of callbacks, which are left out."""
+    return [name for name in recorded if name.startswith("test/") and name not in metrics]
 
 
 def _gap(new: float, old: float | None) -> float:
@@ -87,8 +95,9 @@ def _print(metrics: Mapping[str, float], result: Result, title: str, comparable:
     table.add_column("now", justify="right")
     table.add_column("result.json", justify="right")
     for name, value in metrics.items():
-        old = result.metrics.get(name)
-        table.add_row(name, f"{value:.6g}", "-" if old is None else f"{old:.6g}")
+        table.add_row(name, f"{value:.6g}", _shown(result.metrics.get(name)))
+    for name in _not_tested(metrics, result.metrics) if comparable else ():
+        table.add_row(name, "-", _shown(result.metrics[name]))
     console = Console(highlight=False)
     console.print(title, soft_wrap=True)
     console.print(table)
@@ -97,6 +106,10 @@ def _print(metrics: Mapping[str, float], result: Result, title: str, comparable:
         if comparable
         else "Not compared: result.json holds the test of best.ckpt without overrides."
     )
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"
 
 
 def _parser() -> argparse.ArgumentParser:

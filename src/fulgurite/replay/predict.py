@@ -160,11 +160,18 @@ def _read_each(files: Sequence[Path], read: Callable[[Path], _Read]) -> tuple[di
 
 
 def _output_names(run: RunFolder) -> list[str]:
-    """What the data set calls its outputs, or ``prediction`` with a number; classes have numbers alone."""
+    """What the data set calls its outputs or classes, else numbers: ``prediction_1``, and ``0`` of a class."""
     spec = run.cfg.data.spec
-    if spec.task == "classification":
-        return [str(c) for c in range(spec.num_outputs)]
-    return list(spec.get("names") or numbered("prediction", spec.num_outputs))
+    if names := spec.get("names"):
+        return list(names)
+    if spec.task != "classification":
+        return numbered("prediction", spec.num_outputs)
+    # As iris names its species; a data set of somebody's own may mean something else by the word.
+    classes = run.cfg.data.get("classes")
+    named = list(classes) if isinstance(classes, Sequence) and not isinstance(classes, str) else []
+    if len(named) == spec.num_outputs and all(isinstance(each, str) for each in named):
+        return named
+    return [str(c) for c in range(spec.num_outputs)]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,7 +17,8 @@ from yaml import YAMLError
 from fulgurite import config
 from fulgurite.errors import ConfigError, RunFolderError
 from fulgurite.replay.frozen import apply_overrides
-from fulgurite.result import FILE_NAME, Result, read_result
+from fulgurite.replay.one_run import refuse_several
+from fulgurite.result import Result, read_result
 
 # A config read back from a folder may come from anyone: what it instantiates must live here. Not all of torch: it also
 # holds functions that run what a file tells them to, such as torch.load and torch.hub.load.
@@ -83,10 +84,12 @@ def open_run(folder: Path, allow: Sequence[str] = (), *, to_train: bool = False)
         to_train: look at callbacks and loggers as well, which nothing but training instantiates.
 
     Raises:
-        RunFolderError: when it is no run folder, is damaged, or its config wants a class that is not allowed.
+        RunFolderError: when it is no run folder, is damaged, or its config wants a class that is not allowed; of a
+            sweep naming one of its runs.
     """
+    refuse_several(folder.expanduser())
     folder = folder.expanduser().resolve()
-    result = _read_result(folder)
+    result = read_result(folder)
     cfg = read_config(folder)
     cfg.folder = str(folder)
     _anchor_paths(cfg, folder)
@@ -118,15 +121,6 @@ def check_targets(plain: Any, allow: Sequence[str] = ()) -> None:
                 f"{', '.join(prefix.rstrip('.') for prefix in (*ALLOWED, *extra))}; if you trust this run, "
                 f"add --allow {target.split('.')[0]}"
             )
-
-
-def _read_result(folder: Path) -> Result:
-    jobs = [path.parent.name for path in sorted(folder.glob(f"*/{FILE_NAME}"))]
-    if jobs and not (folder / FILE_NAME).exists():
-        raise RunFolderError(
-            f"{folder} is a folder of {len(jobs)} runs, not a run; give one of them, such as {jobs[0]}"
-        )
-    return read_result(folder)
 
 
 def read_config(folder: Path) -> DictConfig:

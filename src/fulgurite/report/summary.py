@@ -27,7 +27,7 @@ def print_summary(folder: Path) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
-    for name, value in _numbers(result):
+    for name, value in _numbers(folder, result):
         table.add_row(Text(name), Text(value))
     console.print(table)
     speed = "" if result.samples_per_s is None else f", {result.samples_per_s:,.0f} samples/s"
@@ -56,18 +56,28 @@ def next_commands(folder: Path, result: Result) -> list[str]:
 
 def _has_points(folder: Path) -> bool:
     """Whether the run's samples are numbers in a row, and no images."""
+    shape = _configured(folder, "data", "spec", "input_shape")
+    return isinstance(shape, list) and len(shape) < 3
+
+
+def _configured(folder: Path, *keys: str) -> object:
+    """A value of the run's config, interpolations unresolved; ``None`` where it cannot be read."""
     try:
-        cfg = yaml.load((folder / ".hydra" / "config.yaml").read_text(encoding="utf-8"), Loader=_LOADER)
-        return len(cfg["data"]["spec"]["input_shape"]) < 3
+        value = yaml.load((folder / ".hydra" / "config.yaml").read_text(encoding="utf-8"), Loader=_LOADER)
+        for key in keys:
+            value = value[key]
+        return value
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
-        return False
+        return None
 
 
-def _numbers(result: Result) -> list[tuple[str, str]]:
-    objective = result.objective
-    best = [] if objective.value is None else [(f"best {objective.metric}", rounded(objective.value))]
+def _numbers(folder: Path, result: Result) -> list[tuple[str, str]]:
+    """The objective, of the epoch that was tested, and the tests."""
+    name, value = result.objective.metric, result.objective.value
+    which = "last" if _configured(folder, "callbacks", "best_checkpoint", "choose") == "last" else "best"
+    chosen = [] if value is None else [(f"{which} {name}", rounded(value))]
     tests = {name: value for name, value in result.metrics.items() if name.startswith("test/") and value is not None}
-    return best + [(name, rounded(value)) for name, value in tests.items()]
+    return chosen + [(name, rounded(value)) for name, value in tests.items()]
 
 
 def _places(folder: Path) -> list[tuple[str, Path]]:

@@ -19,7 +19,7 @@ from fulgurite.reproduce.words import train_words
 from fulgurite.resume import ENDED
 from fulgurite.search.prepare import prepare as prepare_search
 from fulgurite.sweep import prepare
-from fulgurite.sweep.folder import driver_of, only_driver
+from fulgurite.sweep.folder import ANOTHER_NAME, driver_of, only_driver
 from fulgurite.sweep.record import recorded_number, recorded_overrides
 
 _EARLIER = "earlier"
@@ -154,8 +154,8 @@ def _lacking(row: Row, finished: Sequence[Job], taken: Sequence[dict[str, float]
 
 
 def _said(error: Exception, overrides: Sequence[str]) -> str:
-    """An error in one line; ``FULGURITE_DEBUG=1`` lets it through."""
+    """An error in one line, without a remedy that a row has not; ``FULGURITE_DEBUG=1`` lets it through."""
     if os.environ.get("FULGURITE_DEBUG") == "1":
         raise error
     message = explain(error, list(overrides)) or f"{type(error).__name__}: {error}"
-    return " ".join(message.split())
+    return " ".join(message.split()).removesuffix(f", or {ANOTHER_NAME}")

@@ -9,11 +9,11 @@ from fulgurite.errors import ConfigError
 from fulgurite.leaves import deciding_leaves
 from fulgurite.result import FILE_NAME, INDIFFERENT
 from fulgurite.resume import record_in
+from fulgurite.sweep.folder import ANOTHER_NAME
 from fulgurite.sweep.record import Planned, recorded_keys, values_of, was_search
 
 # Differences shown of two configs.
 _MOST_SHOWN = 5
-_REMEDY = "choose another sweep.name"
 
 
 def refuse_another(folder: Path, swept: Sequence[str], jobs: Sequence[Planned], is_search: bool = False) -> None:
@@ -27,12 +27,12 @@ def refuse_another(folder: Path, swept: Sequence[str], jobs: Sequence[Planned], 
     if searched not in (None, is_search):
         kinds = ("all combinations of values", "a search")
         raise ConfigError(
-            f"the sweep {folder.name} is {kinds[bool(searched)]}, this command {kinds[is_search]}; {_REMEDY}"
+            f"the sweep {folder.name} is {kinds[bool(searched)]}, this command {kinds[is_search]}; {ANOTHER_NAME}"
         )
     recorded = recorded_keys(folder)
     if recorded and set(recorded) != set(swept):
         raise ConfigError(
-            f"the sweep {folder.name} varies {_listed(recorded)}, this command {_listed(swept)}; {_REMEDY}"
+            f"the sweep {folder.name} varies {_listed(recorded)}, this command {_listed(swept)}; {ANOTHER_NAME}"
         )
     results = {path.parent: record_in(path.parent) for path in sorted(folder.glob(f"*/{FILE_NAME}"))}
     known = {_setting(result.overrides, swept): (path, result) for path, result in results.items() if result}
@@ -64,7 +64,7 @@ def _changed(folder: Path, what: str, found: Sequence[str]) -> str:
     if len(found) > _MOST_SHOWN:
         shown.append(f"and {len(found) - _MOST_SHOWN} more")
     how = "; ".join(shown)
-    return f"the sweep {folder.name} has {what} with another config: {how}; take the change back, or {_REMEDY}"
+    return f"the sweep {folder.name} has {what} with another config: {how}; take the change back, or {ANOTHER_NAME}"
 
 
 def _setting(overrides: Sequence[str], swept: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _LOCK = ".lock"
+# What is said to a person whose sweep cannot have a folder; a row of the table of results has no other.
+ANOTHER_NAME = "choose another sweep.name"
 
 
 def job_folder(cfg: "DictConfig") -> Path:
@@ -89,7 +91,7 @@ def only_driver(folder: Path) -> Iterator[None]:
             file.seek(0)
             raise ConfigError(
                 f"the sweep {folder.name} is being worked on by {file.read().strip() or 'another process'}; wait for "
-                "it or stop it, or choose another sweep.name"
+                f"it or stop it, or {ANOTHER_NAME}"
             ) from error
         except OSError:
             # A file system without locks.

@@ -22,7 +22,7 @@ from fulgurite.search.proposals import num_settings, proposals
 from fulgurite.search.racing import Race
 from fulgurite.search.settings import OWN
 from fulgurite.search.trial import Trial, outcome_in
-from fulgurite.sweep.folder import job_folder
+from fulgurite.sweep.folder import ANOTHER_NAME, job_folder
 from fulgurite.sweep.pool import pool_of
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _take_up(folder: Path, search: Search) -> None:
     if changed:
         shown = "; ".join(f"sweep.{key}: {then.get(key)} then, {now[key]} now" for key in changed)
         raise ConfigError(
-            f"the sweep {folder.name} is another search: {shown}; take the change back, or choose another sweep.name"
+            f"the sweep {folder.name} is another search: {shown}; take the change back, or {ANOTHER_NAME}"
         )
     write_atomically(path, json.dumps(now, indent=2) + "\n")
 

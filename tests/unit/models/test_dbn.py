@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from fulgurite.build import Run, build
-from fulgurite.errors import ConfigError, DataError
+from fulgurite.errors import ConfigError, DataError, RunFolderError
 from fulgurite.fit import fit
 from fulgurite.fused.loop import FusedEpochLoop
 from fulgurite.fused.run import run_together
@@ -186,3 +186,14 @@ def test_pixels_that_are_no_probabilities_are_refused_before_training(compose_co
 def test_what_a_dbn_cannot_be_is_told(options, message):
     with pytest.raises(ConfigError, match=message):
         DBN(SPEC, **options)
+
+
+@pytest.mark.parametrize(("then", "now"), [(1, 0), (0, 1)])
+def test_a_network_without_its_phases_does_not_go_on_from_one_with_them(
+    compose_config, tmp_path: Path, then: int, now: int
+):
+    trained(compose_config, "trainer.max_epochs=1", f"model.pretrain_epochs={then}", folder=tmp_path / "made")
+    last = tmp_path / "made" / "checkpoints" / "last.ckpt"
+    words = ("trainer.max_epochs=2", f"model.pretrain_epochs={now}", f"checkpoint='{last}'")
+    with pytest.raises(RunFolderError, match=r"last\.ckpt .*: its optimiser trains other parameters than .*'s SGD \("):
+        trained(compose_config, *words, folder=tmp_path / "other")

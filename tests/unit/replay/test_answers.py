@@ -25,7 +25,7 @@ def test_yes_or_no_of_one_output_is_told_by_its_probability(chance, answer):
 def test_a_class_is_that_of_the_largest_probability():
     found = of_points(["0", "1", "2"], "classification", [(FILE, 1, [0.0, 1.0])], [[0.2, 0.3, 0.5]])
     assert found.header == ["file", "line", "x_1", "x_2", "prediction", *(f"probability_{c}" for c in range(3))]
-    assert found.rows == [[FILE, 1, 0.0, 1.0, 2, 0.2, 0.3, 0.5]]
+    assert found.rows == [[FILE, 1, 0.0, 1.0, "2", 0.2, 0.3, 0.5]]
 
 
 def test_numbers_are_told_as_they_are():

@@ -37,6 +37,12 @@ def test_best_validation_test_time_and_speed_are_told_in_at_most_15_lines(tmp_pa
     assert len(lines) <= 15
 
 
+@pytest.mark.parametrize("chosen", ["best", "last"])
+def test_the_value_of_the_last_epoch_is_not_called_the_best(tmp_path, capsys, chosen):
+    config = f"callbacks: {{best_checkpoint: {{choose: {chosen}}}}}"
+    assert summary_of(tmp_path / "run", capsys, config)[0].split() == [chosen, "val/acc", "0.9877"]
+
+
 def test_the_next_commands_name_the_run_as_seen_from_here(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = summary_of(tmp_path / "outputs" / "mnist" / "cnn run", capsys)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,6 +157,20 @@ def test_a_failed_run_is_said_and_the_row_goes_on_later(training, capsys):
     training.failing = set()
     assert run_row(ROW, OUT)
     assert values() == [(0.0, 0.1, 0.2)]
+
+
+def test_a_row_that_another_process_runs_is_waited_for_as_its_sweep_has_no_other_name(finished, capsys):
+    held = "from pathlib import Path; from fulgurite.sweep.folder import only_driver\n"
+    held += f"with only_driver(Path({str(OUT / 'one')!r})): print(flush=True); input()"
+    words = [sys.executable, "-c", held]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert not run_row(ROW, OUT, seeds=4)
+        other.communicate("\n")
+    said = capsys.readouterr().err
+    assert f"one failed: the sweep one is being worked on by process {other.pid} on " in said
+    assert said.endswith("; wait for it or stop it\n")
 
 
 def test_ctrl_c_leaves_what_is_done(training):
