@@ -19,7 +19,7 @@ from fulgurite.result import write_atomically
 
 _HOW = """\
 `fulgurite reproduce` lists the rows, `fulgurite reproduce NAME` runs one and writes its lines anew,
-`fulgurite reproduce --all` runs all of them. Nothing here is typed by hand."""
+`fulgurite reproduce --all` runs all of them, one on each core at a time. Nothing here is typed by hand."""
 # As JSON writes it.
 _HYPHEN = "\\u002d"
 _DATA = re.compile(r"^ *<!-- (\S+) (\{.*\}) -->$", re.MULTILINE)
