@@ -88,6 +88,8 @@ def test_each_class_has_its_precision_and_recall_of_both_runs(page, board):
 def test_the_graph_of_each_run_is_drawn(page, board):
     board.open(page, "graphs")
     nodes = page.locator("tf-graph-scene g.node")
+    # Until the first run is drawn, the menu closes again as the runs come in.
+    expect(nodes.first).to_be_visible(timeout=20_000)
     for run, name in (("cnn", "CNN"), ("gru", "Recurrent"), ("curve", "MLP")):
         page.locator("tf-graph-controls paper-dropdown-menu").first.click()
         page.locator("tf-graph-controls paper-item").filter(has_text=run).first.click()

@@ -155,6 +155,8 @@ class Pictures(pl.Callback):
         return epochs.bit_count() == 1 if last is None else epochs % math.ceil(last / _ROUNDS) == 0
 
     def _draw(self, scene: Scene, board: Board, is_last: bool) -> None:
+        # Of a fused sweep's epoch loop.
+        self.budget.earned_s = getattr(scene.trainer.fit_loop.epoch_loop, "shared_s", 0.0)
         with untouched(scene.model):
             if is_last and has_matrix(scene):
                 self._safely("counts", partial(self._write_counts, scene))

@@ -41,6 +41,8 @@ class FusedEpochLoop(FastEpochLoop):
     _alone = False
     # Seconds of the last step that it made itself.
     step_s = 0.0
+    # Its part of the seconds that its steps have taken elsewhere.
+    shared_s = 0.0
     # Bytes that the first of those kept for its backward pass.
     kept_bytes: int | None = None
     _replay: Replay | None = None

@@ -108,14 +108,15 @@ def _advance(group: Group, members: list[Member], settings: Settings, at_most: i
         group.ended[own] = True
     if not group.waiting:
         return
-    number = group.num_wanted()
+    number = group.num_wanted() if at_most is None else min(group.num_wanted(), at_most)
     try:
-        made = group.run(number if at_most is None else min(number, at_most))
+        made = group.run(number)
     except UnfusableError as error:
         _leave(waiting(members), error, settings)
         group.ended = [True] * len(group.ended)
         return
     for own, results in made.items():
+        members[own].request.shared_s += number * group.step_s / len(made)
         members[own].resume(results)
         group.ended[own] = members[own].request is None
 

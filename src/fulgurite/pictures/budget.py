@@ -15,7 +15,8 @@ _MARGIN = 1.25
 class Budget:
     """Allows what is predicted to fit into a share of the time since ``start``.
 
-    Time is that of the thread: what other runs of a fused sweep do meanwhile is neither spent nor earned here.
+    Time is that of the thread: what other runs of a fused sweep do meanwhile is neither spent nor earned here. Of the
+    steps that they make together each earns its part, ``earned_s``.
 
     Args:
         share_of_time: of the run's time, in [0, 1]; 1 sets no limit.
@@ -25,6 +26,7 @@ class Budget:
     Attributes:
         spent_s: seconds taken so far.
         num_bytes: bytes taken since ``start``.
+        earned_s: seconds since ``start`` that the run has trained elsewhere than in its thread.
 
     Raises:
         ConfigError: naming the argument, its value and what is allowed.
@@ -35,6 +37,7 @@ class Budget:
         self.max_bytes = check_number("max_mb", max_mb, low=0) * 1e6
         self.spent_s = 0.0
         self.num_bytes = 0
+        self.earned_s = 0.0
         self._bytes_before = 0.0
         self._clock = clock
         self._since = clock()
@@ -46,13 +49,13 @@ class Budget:
         Args:
             done: the part of the run that is done; its part of the bytes counts as spent.
         """
-        self.spent_s, self.num_bytes, self._since = 0.0, 0, self._clock()
+        self.spent_s, self.num_bytes, self.earned_s, self._since = 0.0, 0, 0.0, self._clock()
         self._bytes_before = done * self.max_bytes * _KEPT
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since ``start``."""
-        return self._clock() - self._since
+        """Seconds since ``start`` that the run has taken."""
+        return self._clock() - self._since + self.earned_s
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

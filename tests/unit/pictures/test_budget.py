@@ -32,6 +32,15 @@ def test_a_guess_has_to_fit_into_the_share_with_a_margin(clock):
     assert not budget.has_time_for("a", 0.81, is_last=True)
 
 
+def test_what_a_run_trains_elsewhere_is_earned_until_the_next_start(clock):
+    budget = Budget(0.05, 2, clock)
+    budget.start()
+    budget.earned_s = 20
+    assert budget.has_time_for("a", 0.8, is_last=True)
+    budget.start()
+    assert not budget.has_time_for("a", 0.8, is_last=True)
+
+
 def test_half_of_the_time_is_kept_for_the_last_epoch(clock):
     budget = Budget(0.05, 2, clock)
     budget.start()
