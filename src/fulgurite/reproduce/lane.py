@@ -1,11 +1,10 @@
 """A lane: runs one row of the table in a process of its own; ``lanes`` starts it."""
 
-import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
+from fulgurite.children import end_with_the_first_process
 from fulgurite.cli import guarded
 from fulgurite.reproduce.rows import read_topics
 from fulgurite.reproduce.standing import OUT
@@ -17,7 +16,7 @@ def main() -> int:
     Raises:
         KeyboardInterrupt: by Ctrl-C.
     """
-    threading.Thread(target=_end_with_the_first_process, daemon=True).start()
+    end_with_the_first_process()
     # Hydra and the sweep, whose imports take seconds.
     from fulgurite.reproduce.run import Stopped, run_row
 
@@ -29,12 +28,6 @@ def main() -> int:
         return 0 if run_row(row, OUT, int(seeds), extra) else 1
     except Stopped:
         raise KeyboardInterrupt from None
-
-
-def _end_with_the_first_process() -> None:
-    """End at once when the standard input is closed: as if both had been killed, and as safe."""
-    os.read(sys.stdin.fileno(), 1)
-    os._exit(1)
 
 
 if __name__ == "__main__":

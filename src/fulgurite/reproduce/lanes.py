@@ -5,15 +5,14 @@ gains all of it.
 """
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from fulgurite.children import Process, close, end
 from fulgurite.reproduce import lane
 from fulgurite.reproduce.machine import THREADS, num_cores
 from fulgurite.reproduce.record import read_record
@@ -28,8 +27,6 @@ _POLL_S = 0.05
 _GRACE_S = 15.0
 # Each takes a gigabyte or two.
 _MOST = 4
-
-Process = subprocess.Popen[bytes]
 
 
 def num_lanes(num_rows: int, has_gpu: bool) -> int:
@@ -64,11 +61,11 @@ def in_lanes(
             time.sleep(_POLL_S)
             for row, process in [each for each in running if each[1].poll() is not None]:
                 running.remove((row, process))
-                if code := _close(process):
+                if code := close(process):
                     _tell(row, code)
                 yield row, code == 0
     finally:
-        _end([process for _, process in running])
+        end([process for _, process in running], _GRACE_S)
 
 
 def _log_of(row: Row) -> Path:
@@ -94,26 +91,3 @@ def _start(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) 
             env=environment,
             process_group=0,
         )
-
-
-def _close(process: Process) -> int:
-    with suppress(BrokenPipeError):
-        process.stdin.close()  # type: ignore[union-attr]
-    return process.wait()
-
-
-def _end(processes: Sequence[Process]) -> None:
-    """Interrupt those that have not ended; kill those that do not listen, at once when the user is impatient."""
-    try:
-        for process in processes:
-            # Windows has no such signal; there all processes at the terminal hear Ctrl-C.
-            if process.poll() is None and os.name == "posix":
-                process.send_signal(signal.SIGINT)
-        until = time.monotonic() + _GRACE_S
-        for process in processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, until - time.monotonic()))
-    finally:
-        for process in processes:
-            process.kill()
-            _close(process)

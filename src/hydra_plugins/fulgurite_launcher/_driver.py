@@ -4,7 +4,6 @@ import os
 import pickle
 import signal
 import sys
-import threading
 
 INTERRUPTED = 130
 # Exit code of one that has ended because another had.
@@ -26,10 +25,11 @@ def _run() -> int:
     from hydra.core.utils import configure_log, setup_globals
 
     from fulgurite import config
+    from fulgurite.children import end_with_the_first_process
 
     version.setbase("1.3")
     share = pickle.load(sys.stdin.buffer)
-    threading.Thread(target=_end_with_the_first_process, daemon=True).start()
+    end_with_the_first_process()
     setup_globals()
     config.register(share.task.swept, unnamed)
     hydra = next(iter(share.configs.values())).hydra
@@ -45,13 +45,6 @@ def _run() -> int:
         # The first process says so.
         return INTERRUPTED
     return 0
-
-
-def _end_with_the_first_process() -> None:
-    """End at once when the standard input is closed: as if both had been killed, and as safe."""
-    # Not through the buffer, which would be locked when this process ends by itself.
-    os.read(sys.stdin.fileno(), 1)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ standard input, which stays open as long as this process lives: when it closes, 
 has ended. What comes of a job is in its folder alone.
 """
 
-import os
 import pickle
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 
 from omegaconf import OmegaConf
 
+from fulgurite.children import Process, end
 from hydra_plugins.fulgurite_launcher import _driver
 from hydra_plugins.fulgurite_launcher._share import Share
 from hydra_plugins.fulgurite_launcher._view import UNSEEN, View
@@ -29,8 +29,6 @@ _POLL_S = 0.05
 _GRACE_S = 8.0
 # For a rank that was killed to be seen as such; the others end as soon as it does.
 _CAUSE_S = 1.0
-
-Process = subprocess.Popen[bytes]
 
 
 def drive(
@@ -111,7 +109,7 @@ def _started(
                 _hand_over(process, share)
             yield processes
         finally:
-            _end(processes, num_interrupted)
+            end(processes, _GRACE_S, num_interrupted)
 
 
 def _told(processes: Sequence[Process], own: int) -> str:
@@ -157,26 +155,6 @@ def _end_of(process: Process) -> str:
         return f"was ended by {signal.Signals(-code).name}"
     except ValueError:
         return f"was ended by signal {-code}"
-
-
-def _end(processes: Sequence[Process], num_interrupted: int | None) -> None:
-    """Interrupt those that have not ended; kill those that do not listen, at once when the user is impatient."""
-    try:
-        asked = processes[:num_interrupted]
-        for process in asked:
-            # Windows has no such signal; there all processes at the terminal hear Ctrl-C.
-            if process.poll() is None and os.name == "posix":
-                process.send_signal(signal.SIGINT)
-        until = time.monotonic() + _GRACE_S
-        for process in asked:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, until - time.monotonic()))
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-            with suppress(BrokenPipeError):
-                process.stdin.close()  # type: ignore[union-attr]
 
 
 @contextmanager
