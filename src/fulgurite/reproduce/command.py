@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fulgurite.config import CONF_DIR
@@ -93,10 +93,7 @@ def _table_of(rows: Path) -> Path:
 def _run_all(topics: Sequence[Topic], rows: Sequence[Row], args: argparse.Namespace, extra: Sequence[str]) -> int:
     """Run rows, several at a time where that is quicker; whenever one has ended the table is written."""
     gpu = (len(rows) > 1 or rows[0].gpu) and has_gpu()
-    waiting = [row for row in rows if gpu or not row.gpu]
-    for row in rows:
-        if row not in waiting:
-            print(f"{row.name} needs a GPU and stays open; where there is one: fulgurite reproduce {row.name}")
+    waiting = list(_runnable(rows, gpu))
     number, seeds, table = args.at_once or num_lanes(len(waiting), gpu), args.seeds or 0, _table_of(args.rows)
     ran = in_lanes(waiting, number, args.rows, seeds, extra) if number > 1 else _in_turn(waiting, seeds, extra)
     begun, failed, since = list[str](), list[str](), time.monotonic()
@@ -114,12 +111,21 @@ def _run_all(topics: Sequence[Topic], rows: Sequence[Row], args: argparse.Namesp
     finally:
         ran.close()
         written = _write(topics, table, begun)
-    print("\n".join(f"Wrote {nearest(path)}" for path in written))
+    print(*(f"Wrote {nearest(path)}" for path in written), sep="\n")
     if len(begun) > 1:
         print(f"{len(begun)} rows in {seconds_text(time.monotonic() - since)}, {number} at a time")
     if failed:
         print(f"{len(failed)} of {len(rows)} rows did not come to their end: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _runnable(rows: Sequence[Row], gpu: bool) -> Iterator[Row]:
+    """The rows that this machine can run; of the others it says why not."""
+    for row in rows:
+        if row.gpu and not gpu:
+            print(f"{row.name} needs a GPU and stays open; where there is one: fulgurite reproduce {row.name}")
+        else:
+            yield row
 
 
 def _in_turn(rows: Sequence[Row], seeds: int, extra: Sequence[str]) -> Generator[tuple[Row, bool | None]]:
